@@ -1,0 +1,1 @@
+"""The protobuf schema of nets, solvers and snapshots, wire-compatible with BVLC Caffe's."""
