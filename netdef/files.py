@@ -1,0 +1,51 @@
+"""Where files are, and how they are written so that a kill at any moment loses nothing."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from netdef.errors import NetdefError
+
+
+def finder(base: Path | None) -> Callable[[str], Path]:
+    """A function from a name in a prototxt to the file: in the working directory, else beside the prototxt."""
+
+    def find(name: str) -> Path:
+        places = [Path(name), *([base / name] if base is not None else [])]
+        for path in places:
+            if path.exists():
+                return path
+        looked = " nor ".join(f"at {p}" for p in dict.fromkeys(str(p.absolute()) for p in places))
+        raise NetdefError(f"no file '{name}': neither {looked}" if " nor " in looked else f"no file '{name}' {looked}")
+
+    return find
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """A file written beside `path` and renamed over it when the block ends well; removed when it does not."""
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as e:
+        raise NetdefError(f"cannot write {path}: {e.strerror or e}") from e
+    try:
+        with os.fdopen(handle, mode) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except OSError as e:
+        raise NetdefError(f"cannot write {path}: {e.strerror or e}; what was there before is unchanged") from e
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,35 @@
+"""Check the counts of bottoms and tops that a layer class declares; name the tops a loss may leave out."""
+
+from typing import Any
+
+from netdef.errors import GraphError
+from netdef.graph.filter import place
+
+
+def check_arity(layer: Any, cls: Any) -> None:
+    """Raises GraphError with the counts declared, those found and the names."""
+    for what, names, declared in (("bottom", layer.bottom, cls.bottoms), ("top", layer.top, cls.tops)):
+        low, high = bounds(declared)
+        if len(names) < low or (high is not None and len(names) > high):
+            shown = ", ".join(f"'{n}'" for n in names) or "none"
+            want = f"{spelled(declared)} {what}" + ("" if declared == 1 else "s")
+            raise GraphError(f"{place(layer)}: {cls.type} takes {want}, got {len(names)} ({shown})")
+
+
+def automatic_tops(layer: Any, cls: Any) -> None:
+    """A loss written without a top gets one of its own name, as in Caffe."""
+    low, _ = bounds(cls.tops)
+    if cls.is_loss:
+        layer.top.extend(f"(automatic)_{layer.name}_{t}" for t in range(len(layer.top), low))
+
+
+def bounds(declared: int | tuple[int, int | None]) -> tuple[int, int | None]:
+    return (declared, declared) if isinstance(declared, int) else declared
+
+
+def spelled(declared: int | tuple[int, int | None]) -> str:
+    """"1", "1 or more", "2 to 3"."""
+    low, high = bounds(declared)
+    if high is None:
+        return f"{low} or more"
+    return str(low) if low == high else f"{low} or {high}" if high == low + 1 else f"{low} to {high}"

@@ -1,0 +1,181 @@
+"""The contract of a layer: everything an author needs to read.
+
+A layer turns bottom blobs into top blobs and does three things, each its own method:
+
+    forward   x -> y                the top's data from the bottoms' data
+    backward  dy, x -> dx           the gradient with respect to the bottoms, written to bottom[i].diff
+    update    dy, x -> dw           the gradient with respect to the layer's own parameters, added to self.blobs[i].diff
+
+The solver's rule, not the layer, then takes the step. A whole layer is one class in one file:
+
+    class Square(ParameterFree):
+        "y = x^2"
+        type = "Square"
+
+        def forward(self, bottom, top):
+            np.square(bottom[0].data, out=top[0].data)
+
+        def backward(self, top, propagate_down, bottom):
+            bottom[0].diff[...] = 2 * bottom[0].data * top[0].diff
+
+    @hookimpl
+    def netdef_layers():
+        return [Square]
+
+and one entry point in the group "netdef" that names its module. What holds when the net calls:
+- setup ran once, with the shapes of the bottoms; infer ran since a bottom's shape last changed, and the tops have
+  the shapes it gave; forward ran before update, and update before backward, in the same pass.
+- blob.data and blob.diff are C-contiguous arrays of blob.dtype (float32, or float64 when gradients are checked).
+- sizes may change between passes: take them from the blobs, never from setup.
+- where `in_place` is declared, the top may be the bottom: dy and dx, x and y are then the same memory.
+"""
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from netdef.blob import Blob
+from netdef.errors import ExportError, LayerError
+from netdef.hookspecs import hookimpl
+from netdef.options import Block, Enum, Field
+
+__all__ = ["TEST", "TRAIN", "Blob", "Block", "Context", "Enum", "Field", "Layer", "LayerError", "Loss"]
+__all__ += ["ParameterFree", "Shape", "Source", "hookimpl"]
+
+Shape = tuple[int, ...]
+TRAIN, TEST = 0, 1
+
+
+@dataclass
+class Context:
+    """What a layer may know of the net it is in."""
+
+    phase: int = TRAIN
+    dtype: Any = np.float32
+    seed: int = 0
+    filler: Callable[..., None] | None = None
+    """filler(array, filler_param, rng) fills in place; found by the name in filler_param.type."""
+    find: Callable[[str], Path] = Path
+    """Where a file named in the prototxt is: in the working directory, else beside the prototxt."""
+    provided: Callable[[str, str], Any] | None = None
+    """provided("sources", "LMDB"): what plugins registered under a name."""
+    allow_code: bool = False
+    """Whether the user has said that code named by the prototxt may run."""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Layer(ABC):
+    """A step of a net. Derive from it (or from ParameterFree, Loss, Source) and say what the class needs."""
+
+    type: ClassVar[str]
+    """The name in the prototxt."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names that forks gave the same layer."""
+    bottoms: ClassVar[int | tuple[int, int | None]] = 1
+    """How many: a number, or (least, most) with None for any."""
+    tops: ClassVar[int | tuple[int, int | None]] = 1
+    in_place: ClassVar[bool] = False
+    """Whether the first top may be the first bottom's memory."""
+    options: ClassVar[str | Block | None] = None
+    """The option block it reads: a name from the schema, or a Block of its own."""
+    reads: Any = ("bottom",)
+    """Whose data backward and update still need: "bottom", "top", both or none. May be a property."""
+    shares: ClassVar[tuple[str, ...]] = ()
+    """Storage the tops share with the first bottom: ("data", "diff") makes the layer a change of shape only."""
+    no_gradient: ClassVar[tuple[int, ...] | Literal["all"]] = ()
+    """Bottoms that can have no gradient, such as labels."""
+    is_loss: ClassVar[bool] = False
+    """Whether the first top is a loss, with loss_weight 1 unless the prototxt says otherwise."""
+
+    role: ClassVar[str] = ""
+    """A part it plays for the engine: "split" is what the engine inserts where a blob has several readers."""
+
+    def __init__(self, layer_param: Any, context: Context):
+        self.layer_param, self.context = layer_param, context
+        self.name: str = layer_param.name
+        self.phase, self.dtype = context.phase, np.dtype(context.dtype)
+        block = self.options.name if isinstance(self.options, Block) else self.options
+        self.param: Any = getattr(layer_param, block) if block else None
+        self.blobs: list[Blob] = []
+        self.fillers: list[Any] = []
+        self.learns: list[bool] = []
+        self.passes = 0
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        """Once, before anything else: check options, make parameters with add_blob."""
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        """The tops' shapes from the bottoms'. Pure: called again whenever a bottom's shape has changed."""
+        return list(shapes)
+
+    @abstractmethod
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Write top[i].data. A layer whose top's size depends on the data calls top[i].reshape here."""
+
+    @abstractmethod
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """Write (not add to) bottom[i].diff wherever propagate_down[i]."""
+
+    @abstractmethod
+    def update(self, top: list[Blob], bottom: list[Blob]) -> None:
+        """Add to self.blobs[i].diff the gradient of the loss with respect to each parameter."""
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        """The names of the outputs, made with graph.op, graph.const and graph.weight."""
+        raise ExportError(f"layer '{self.name}': {self.type} has no ONNX form")
+
+    def add_blob(self, shape: Sequence[int], filler: Any = None, learns: bool = True) -> Blob:
+        """A new parameter, filled by the FillerParameter given when the net is built; zero without one.
+
+        `learns=False` is for statistics that forward keeps itself: no solver rule ever touches them.
+        """
+        blob = Blob(tuple(shape), self.dtype)
+        self.blobs.append(blob)
+        self.fillers.append(filler)
+        self.learns.append(learns)
+        return blob
+
+    def rng(self) -> np.random.Generator:
+        """Random numbers that depend on the seed, the layer's name and the pass alone, so that a resumed run repeats."""
+        return np.random.Generator(np.random.Philox(key=[self.key(), 0]))
+
+    def key(self) -> int:
+        """The same as 64 bits, for kernels that make a random number from (key, index)."""
+        return mix(mix(self.context.seed ^ zlib.crc32(self.name.encode()) << 32) + self.passes)
+
+
+def mix(z: int) -> int:
+    """A 64-bit finalizer (splitmix64, Steele et al. 2014): close inputs, unrelated outputs."""
+    mask = (1 << 64) - 1
+    z = (z + 0x9E3779B97F4A7C15) & mask
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+    return z ^ z >> 31
+
+
+class ParameterFree(Layer):
+    """A layer without parameters: there is nothing to update."""
+
+    def update(self, top: list[Blob], bottom: list[Blob]) -> None:
+        pass
+
+
+class Source(ParameterFree):
+    """A layer that brings data in: no bottoms, hence no gradient."""
+
+    bottoms = 0
+    reads = ()
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        pass
+
+
+class Loss(ParameterFree):
+    """A layer whose first top is summed, times its loss_weight, into what the solver minimizes; top[0].diff holds it."""
+
+    is_loss = True

@@ -1,0 +1,37 @@
+"""Bounds on memory, so that a wrong number in a file becomes a message and not a dead machine."""
+
+import os
+from functools import lru_cache
+
+import numpy as np
+
+from netdef.errors import LayerError
+
+
+@lru_cache(maxsize=1)
+def memory() -> int:
+    """Physical memory in bytes; 64 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 64 << 30
+
+
+def check_shape(shape: tuple[int, ...], what: str, dtype: np.dtype) -> None:
+    """Raises LayerError for a size below zero or a blob that this machine could never hold."""
+    count = 1
+    for d in shape:
+        count *= d
+        if d < 0:
+            raise LayerError(f"{what} has shape {shape}: a size below 0")
+    if count * dtype.itemsize > memory():
+        raise LayerError(f"{what} has shape {shape}: {readable(count * dtype.itemsize)}, more than this machine's memory")
+
+
+def readable(size: float) -> str:
+    """Bytes as people read them: "3.4 MB"."""
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if size < 1000:
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"

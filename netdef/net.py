@@ -1,0 +1,267 @@
+"""A built net: layers in order, blobs between them, forward, backward and update."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdef import registry as registries
+from netdef.blob import Blob
+from netdef.errors import LayerError, NetdefError
+from netdef.files import finder
+from netdef.graph.filter import place
+from netdef.graph.need import Node, mark
+from netdef.graph.prepare import layer_class, prepare
+from netdef.layer import TRAIN, Context, Layer
+from netdef.limits import check_shape
+from netdef.parameters import Parameter, Parameters
+
+
+class Net:
+    """Built from a NetParameter of the registry's schema; see `read` for one in a file.
+
+    blobs maps names to blobs (of a blob made anew in place, the last), params maps layer names to their parameters.
+    """
+
+    def __init__(
+        self,
+        param: Any,
+        phase: int = TRAIN,
+        level: int = 0,
+        stages: Iterable[str] = (),
+        *,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+        registry: registries.Registry | None = None,
+        base: Path | None = None,
+        allow_code: bool | None = None,
+        fill: bool = True,
+    ):
+        """`base` is the folder searched after the working directory; `fill=False` leaves parameters unallocated."""
+        self.registry = registry or registries.default()
+        self.param = prepare(param, self.registry, phase, level, tuple(stages))
+        self.name, self.phase, self.dtype = self.param.name, phase, np.dtype(dtype)
+        self.seed = int.from_bytes(os.urandom(6), "little") if seed is None else seed
+        self.context = Context(phase, self.dtype, self.seed, self._fill, finder(base), self.registry.get)
+        self.context.allow_code = os.environ.get("NETDEF_ALLOW_CODE", "") == "1" if allow_code is None else allow_code
+        self.layers: list[Layer] = []
+        self.bottoms: list[list[Blob]] = []
+        self.tops: list[list[Blob]] = []
+        self.blobs: dict[str, Blob] = {}
+        self.loss_weights: list[list[float]] = []
+        self._parameters = Parameters()
+        self._layer_params: list[list[Parameter]] = []
+        self._seen: list[tuple[tuple[int, ...], ...]] = []
+        self._kept: set[int] = set()
+        for layer_param in self.param.layer:
+            self._placed(layer_param, self._append, layer_param)
+        self._mark_needs()
+        if fill:
+            self.fill()
+
+    # -- building ---------------------------------------------------------------------------------------------------
+
+    def _placed(self, layer_param: Any, call: Any, *args: Any) -> Any:
+        try:
+            return call(*args)
+        except NetdefError as e:
+            raise e.at(place(layer_param)) from e.__cause__
+        except Exception as e:
+            at = place(layer_param)
+            plugin = self.registry.find("layers", layer_param.type).plugin
+            who = f"plugin {plugin.name} {plugin.version}".strip()
+            error = LayerError(f"{at}: {type(e).__name__}: {e} ({who})")
+            error.placed = True
+            raise error from e
+
+    def _append(self, layer_param: Any) -> None:
+        layer: Layer = layer_class(layer_param, self.registry)(layer_param, self.context)
+        bottom = [self.blobs[name] for name in layer_param.bottom]
+        layer.setup([b.shape for b in bottom])
+        for i, blob in enumerate(layer.blobs):
+            check_shape(blob.shape, f"parameter {i}", blob.dtype)
+        top = [self._top(layer, layer_param, bottom, t) for t in range(len(layer_param.top))]
+        self.blobs.update(zip(layer_param.top, top, strict=True))
+        self._guard(layer, top)
+        self.layers.append(layer)
+        self.bottoms.append(bottom)
+        self.tops.append(top)
+        self.loss_weights.append(_loss_weights(layer, layer_param))
+        self._layer_params.append(self._parameters.add(layer))
+        self._seen.append(())
+        self._infer(len(self.layers) - 1)
+
+    def _top(self, layer: Layer, layer_param: Any, bottom: list[Blob], t: int) -> Blob:
+        """The bottom itself where the layer works in place and nobody needs the old data; else a blob of its own."""
+        if t < len(bottom) and layer_param.top[t] == layer_param.bottom[t] and layer.in_place:
+            if id(bottom[t].storages[0]) not in self._kept:
+                return bottom[t]
+        blob = Blob((), self.dtype)
+        if "data" in layer.shares:
+            blob.share_data(bottom[0])
+        if "diff" in layer.shares:
+            blob.share_diff(bottom[0])
+        return blob
+
+    def _guard(self, layer: Layer, top: list[Blob]) -> None:
+        """Remember data that must not be overwritten in place (Caffe overwrites it, and its gradient is then wrong)."""
+        if "top" in layer.reads or ("data" in layer.shares and len(top) > 1):
+            self._kept.update(id(blob.storages[0]) for blob in top)
+
+    def _infer(self, i: int) -> None:
+        shapes = tuple(b.shape for b in self.bottoms[i])
+        found = self.layers[i].infer(*shapes)
+        if len(self.tops[i]) and len(found) < len(self.tops[i]):
+            raise LayerError(f"infer gave {len(found)} shapes for {len(self.tops[i])} tops")
+        for t, (top, shape) in enumerate(zip(self.tops[i], found, strict=False)):
+            check_shape(tuple(shape), f"top {t}", self.dtype)
+            if top.shape != tuple(shape):
+                top.reshape(*shape)
+            if self.loss_weights[i][t]:
+                top.diff[...] = self.loss_weights[i][t]
+        self._seen[i] = shapes
+
+    def _mark_needs(self) -> None:
+        ids: dict[int, int] = {}
+        nodes = [
+            Node(
+                [ids.setdefault(id(b), len(ids)) for b in self.bottoms[i]],
+                [ids.setdefault(id(t), len(ids)) for t in self.tops[i]],
+                any(p.lr_mult for p in self._layer_params[i]),
+                any(self.loss_weights[i]),
+                list(layer.layer_param.propagate_down),
+                _no_gradient(layer, len(self.bottoms[i])),
+            )
+            for i, layer in enumerate(self.layers)
+        ]
+        mark(nodes, self.param.force_backward)
+        self.runs_backward = [n.runs_backward for n in nodes]
+        self.propagate_down = [n.down for n in nodes]
+        self._updates = [
+            bool(layer.blobs) and (self.param.force_backward or any(p.lr_mult for p in self._layer_params[i]))
+            for i, layer in enumerate(self.layers)
+        ]
+
+    def _fill(self, x: np.ndarray, filler_param: Any, rng: np.random.Generator) -> None:
+        self.registry.get("fillers", filler_param.type)(x, filler_param, rng)
+
+    def fill(self) -> None:
+        """Give every parameter its filler's values; a pure function of the seed and the layer's name."""
+        owned = {id(p.blob) for p in self.parameters}
+        for layer in self.layers:
+            rng = layer.rng()
+            for blob, filler in zip(layer.blobs, layer.fillers, strict=True):
+                if filler is not None and id(blob) in owned:
+                    self._placed(layer.layer_param, self._fill, blob.data, filler, rng)
+
+    # -- what it holds ----------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Every parameter once, in layer order: what a solver steps through."""
+        return self._parameters.owners
+
+    @property
+    def params(self) -> dict[str, list[Blob]]:
+        return {layer.name: layer.blobs for layer in self.layers if layer.blobs}
+
+    @property
+    def inputs(self) -> list[str]:
+        """The tops of layers that only hold what the user puts in."""
+        return [name for layer in self.layers if layer.role == "input" for name in layer.layer_param.top]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The tops that no layer reads, in order."""
+        left: dict[str, None] = {}
+        for layer in self.layers:
+            for name in layer.layer_param.bottom:
+                left.pop(name, None)
+            left.update(dict.fromkeys(layer.layer_param.top))
+        return list(left)
+
+    def index(self, name: str) -> int:
+        """The position of a layer. Raises LayerError naming the nearest."""
+        names = [layer.name for layer in self.layers]
+        if name not in names:
+            raise LayerError(f"no layer '{name}' in net '{self.name}'; it has: {', '.join(names)}")
+        return names.index(name)
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    def forward(self, start: int = 0, end: int | None = None) -> float:
+        """Run layers start..end (inclusive); the weighted sum of their losses."""
+        loss = 0.0
+        for i in range(start, len(self.layers) if end is None else end + 1):
+            loss += self.forward_layer(i)
+        return loss
+
+    def forward_layer(self, i: int) -> float:
+        layer, bottom, top = self.layers[i], self.bottoms[i], self.tops[i]
+        if tuple(b.shape for b in bottom) != self._seen[i]:
+            self._placed(layer.layer_param, self._infer, i)
+        self._placed(layer.layer_param, layer.forward, bottom, top)
+        layer.passes += 1
+        return sum(float(np.sum(t.data * w)) for t, w in zip(top, self.loss_weights[i], strict=True) if w)
+
+    def backward(self, start: int | None = None, end: int = 0) -> None:
+        """Run layers start..end (inclusive, start the later): update, then backward, where a gradient is needed."""
+        for i in range(len(self.layers) - 1 if start is None else start, end - 1, -1):
+            if self.runs_backward[i]:
+                self.update_layer(i)
+                self.backward_layer(i)
+
+    def update_layer(self, i: int) -> None:
+        layer = self.layers[i]
+        if self._updates[i]:
+            self._placed(layer.layer_param, layer.update, self.tops[i], self.bottoms[i])
+
+    def backward_layer(self, i: int) -> None:
+        layer, down = self.layers[i], self.propagate_down[i]
+        if any(down):
+            self._refuse_gradient(layer, down)
+            self._placed(layer.layer_param, layer.backward, self.tops[i], down, self.bottoms[i])
+
+    def _refuse_gradient(self, layer: Layer, down: list[bool]) -> None:
+        for j in _no_gradient(layer, len(down)):
+            if down[j]:
+                name = layer.layer_param.bottom[j]
+                raise LayerError(
+                    f"{place(layer.layer_param)}: bottom {j} ('{name}') can have no gradient, but a layer before it "
+                    "learns; say propagate_down: false for it"
+                )
+
+    def clear_param_diffs(self) -> None:
+        for p in self.parameters:
+            p.blob.diff[...] = 0
+
+    def reshape(self) -> None:
+        """Let every layer see its bottoms' shapes again; forward does the same where a shape has changed."""
+        for i, layer in enumerate(self.layers):
+            if self.bottoms[i]:
+                self._placed(layer.layer_param, self._infer, i)
+
+    def share_with(self, other: "Net") -> None:
+        """Use the parameters of the other net's layers of the same names from now on."""
+        theirs = other.params
+        for name, blobs in self.params.items():
+            for i, (mine, its) in enumerate(zip(blobs, theirs.get(name, []), strict=False)):
+                if mine.shape != its.shape:
+                    raise LayerError(f"layer '{name}' parameter {i}: cannot share shape {its.shape} as {mine.shape}")
+                mine.share_data(its)
+                mine.share_diff(its)
+
+
+def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
+    given: Sequence[float] = layer_param.loss_weight
+    tops = len(layer_param.top)
+    if len(given) > tops:
+        raise LayerError(f"has {len(given)} loss_weight for {tops} tops")
+    weights = list(given) or ([1.0] if layer.is_loss else [])
+    return weights + [0.0] * (tops - len(weights))
+
+
+def _no_gradient(layer: Layer, bottoms: int) -> frozenset[int]:
+    return frozenset(range(bottoms) if layer.no_gradient == "all" else layer.no_gradient)

@@ -1,0 +1,1 @@
+"""The layer families that ship with netdef, each a plugin like any other."""
