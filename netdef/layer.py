@@ -125,6 +125,10 @@ class Layer(ABC):
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
         """Add to self.blobs[i].diff the gradient of the loss with respect to each parameter."""
 
+    def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
+        """Multiply-adds of one forward pass, for the tables; 0 where there are hardly any."""
+        return 0
+
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         """The names of the outputs, made with graph.op, graph.const and graph.weight."""
         raise ExportError(f"layer '{self.name}': {self.type} has no ONNX form")
