@@ -1,0 +1,115 @@
+"""The ONNX graph that layers build, one operation at a time; every value has one maker and a name of its own."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from netdef.errors import ExportError
+from netdef.layer import Layer
+
+OPSET = 18
+IR_VERSION = 8  # the oldest that may hold this opset, so that every runtime that knows the opset reads the file
+
+
+class Graph:
+    """What to_onnx gets. Values are strings: the `inputs` of to_onnx, and what op, const and weight return."""
+
+    def __init__(self, reserved: Iterable[str] = ()):
+        """`reserved` are names that no value made here may take: the blobs' own, given out when the net is complete."""
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[str, onnx.TensorProto] = {}
+        self.layer = ""
+        """The layer at work; names start with it."""
+        self._taken = set(reserved)
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._weights: dict[Any, str] = {}
+        self._constants: dict[Any, str] = {}
+
+    def op(self, op_type: str, inputs: Sequence[str | None], outputs: int = 1, **attributes: Any) -> Any:
+        """Add an operation of ONNX opset 18; its output's name, or with outputs > 1 the list of their names.
+
+        None stands for an optional input left out, or an attribute left at its default. Raises ExportError for an
+        operation or attribute that opset 18 does not have, and for an input that nothing made.
+        """
+        schema = self._schema(op_type)
+        for name in inputs:
+            if name and name not in self._taken:
+                raise ExportError(f"layer '{self.layer}': {op_type} reads '{name}', which nothing made")
+        names = [self.fresh(f"{self.layer}/{op_type}") for _ in range(outputs)]
+        node = helper.make_node(op_type, [n or "" for n in inputs], names, name=names[0])
+        for key, value in attributes.items():
+            if value is not None:
+                node.attribute.append(self._attribute(schema, key, value))
+        self.nodes.append(node)
+        return names[0] if outputs == 1 else names
+
+    def const(self, array: Any, hint: str = "const") -> str:
+        """An initializer that holds the array as it is (float64 becomes float32: nets are float32 in ONNX)."""
+        array = np.asarray(array)
+        array = np.ascontiguousarray(array, np.float32 if array.dtype == np.float64 else None).reshape(array.shape)
+        key = (array.dtype.str, array.shape, array.tobytes()) if array.nbytes <= 1024 else None
+        if key is None or key not in self._constants:
+            name = self._initializer(array, f"{self.layer}/{hint}")
+            if key is None:
+                return name
+            self._constants[key] = name
+        return self._constants[key]
+
+    def weight(self, layer: Layer, i: int) -> str:
+        """The initializer of a layer's i-th parameter, `layer/i`; parameters that share memory share one."""
+        blob = layer.blobs[i]
+        key = (id(blob.storages[0]), blob.shape)
+        if key not in self._weights:
+            self._weights[key] = self._initializer(np.asarray(blob.data, np.float32), f"{layer.name}/{i}")
+        return self._weights[key]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a bottom, a constant or a weight. Raises ExportError for values between operations."""
+        if name not in self._shapes:
+            raise ExportError(f"layer '{self.layer}': only bottoms, constants and weights have a known shape; '{name}' not")
+        return self._shapes[name]
+
+    def fresh(self, wish: str) -> str:
+        """A name nothing else has: the wish, or the wish with a number."""
+        name, n = wish, 1
+        while name in self._taken:
+            n += 1
+            name = f"{wish}_{n}"
+        self._taken.add(name)
+        return name
+
+    def settle(self, name: str, shape: tuple[int, ...]) -> None:
+        """Record the shape of a blob-level value. Raises ExportError where it is known to be another."""
+        known = self._shapes.setdefault(name, tuple(shape))
+        if known != tuple(shape):
+            raise ExportError(f"layer '{self.layer}': to_onnx gave a value of shape {known} for a top of shape {shape}")
+
+    def _initializer(self, array: np.ndarray, wish: str) -> str:
+        name = self.fresh(wish)
+        self.initializers[name] = numpy_helper.from_array(array, name)
+        self._shapes[name] = array.shape
+        return name
+
+    def _schema(self, op_type: str) -> Any:
+        try:
+            return onnx.defs.get_schema(op_type, OPSET)
+        except onnx.defs.SchemaError:
+            raise ExportError(f"layer '{self.layer}': ONNX opset {OPSET} has no operation '{op_type}'") from None
+
+    def _attribute(self, schema: Any, key: str, value: Any) -> onnx.AttributeProto:
+        if key not in schema.attributes:
+            known = ", ".join(sorted(schema.attributes)) or "none"
+            raise ExportError(f"layer '{self.layer}': {schema.name} has no attribute '{key}'; it has: {known}")
+        if isinstance(value, np.ndarray | np.generic):
+            value = value.tolist()
+        kind = schema.attributes[key].type.value
+        if kind == onnx.AttributeProto.FLOAT:  # ONNX tells 1 from 1.0, authors should not have to
+            value = float(value)
+        elif kind == onnx.AttributeProto.FLOATS:
+            value = [float(v) for v in value]
+        elif kind == onnx.AttributeProto.INTS:
+            value = [int(v) for v in value]
+        return helper.make_attribute(key, value, attr_type=kind)
