@@ -45,7 +45,7 @@ from netdef.hookspecs import hookimpl
 from netdef.options import Block, Enum, Field
 
 __all__ = ["TEST", "TRAIN", "Blob", "Block", "Context", "Enum", "Field", "Layer", "LayerError", "Loss"]
-__all__ += ["ParameterFree", "Shape", "Source", "hookimpl"]
+__all__ += ["Metric", "ParameterFree", "Shape", "Source", "hookimpl"]
 
 Shape = tuple[int, ...]
 TRAIN, TEST = 0, 1
@@ -183,3 +183,13 @@ class Loss(ParameterFree):
     """A layer whose first top is summed, times its loss_weight, into what the solver minimizes; top[0].diff holds it."""
 
     is_loss = True
+
+
+class Metric(ParameterFree):
+    """A layer that judges a prediction, such as an accuracy: no gradient, and no place in an exported model."""
+
+    no_gradient = "all"
+    reads = ()
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        pass
