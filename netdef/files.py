@@ -25,17 +25,17 @@ def finder(base: Path | None) -> Callable[[str], Path]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
-    """A file written beside `path` and renamed over it when the block ends well; removed when it does not."""
+def replacing_path(path: Path | str) -> Iterator[Path]:
+    """The name of a new empty file beside `path`, renamed over it when the block ends well, removed when it does not."""
     path = Path(path)
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
     except OSError as e:
         raise NetdefError(f"cannot write {path}: {e.strerror or e}") from e
     try:
-        with os.fdopen(handle, mode) as f:
-            yield f
-            f.flush()
+        yield Path(name)
+        with open(name, "rb") as f:
             os.fsync(f.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
@@ -43,6 +43,13 @@ def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         raise NetdefError(f"cannot write {path}: {e.strerror or e}; what was there before is unchanged") from e
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """An open file that takes the place of `path` when the block ends well."""
+    with replacing_path(path) as part, open(part, mode) as f:
+        yield f
 
 
 def _umask() -> int:

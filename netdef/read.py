@@ -1,0 +1,27 @@
+"""Nets and solvers from files, with the schema of the plugins that are loaded."""
+
+from pathlib import Path
+from typing import Any
+
+from netdef import prototxt
+from netdef import registry as registries
+from netdef.net import Net
+from netdef.upgrade import upgrade_net, upgrade_solver
+
+
+def net_param(path: Path | str, registry: registries.Registry | None = None, *, strict: bool = False) -> Any:
+    """The upgraded NetParameter of a file. Raises PrototxtError with file:line:column."""
+    schema = (registry or registries.default()).schema
+    return upgrade_net(prototxt.read(path, schema.message("NetParameter"), strict=strict))
+
+
+def solver_param(path: Path | str, registry: registries.Registry | None = None, *, strict: bool = False) -> Any:
+    """The upgraded SolverParameter of a file."""
+    schema = (registry or registries.default()).schema
+    return upgrade_solver(prototxt.read(path, schema.message("SolverParameter"), strict=strict))
+
+
+def net(path: Path | str, phase: int, registry: registries.Registry | None = None, **settings: Any) -> Net:
+    """A net built from a file; `settings` go to Net."""
+    registry = registry or registries.default()
+    return Net(net_param(path, registry), phase, registry=registry, base=Path(path).parent, **settings)

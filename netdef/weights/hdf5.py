@@ -1,0 +1,59 @@
+"""Weights in HDF5 as Caffe lays them out: /data/LAYER/INDEX."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdef.errors import WeightsError
+from netdef.weights.blobproto import Stored
+from netdef.weights.caffemodel import StoredLayer
+
+
+def read_hdf5(path: Path) -> list[StoredLayer]:
+    """Every layer in the file. Raises WeightsError for a file that is no HDF5 or has no group `data`."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as f:
+            if "data" not in f:
+                raise WeightsError(f"{path} has no group 'data'; it holds: {', '.join(f) or 'nothing'}")
+            return [_layer(name, group, path) for name, group in _groups(f["data"])]
+    except OSError as e:
+        raise WeightsError(f"cannot read {path} as HDF5: {e}") from e
+
+
+def _groups(data: Any) -> list[tuple[str, Any]]:
+    """Groups that hold numbered datasets; a layer name with slashes makes nested groups."""
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+
+    def visit(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Group) and any(isinstance(child, h5py.Dataset) for child in node.values()):
+            found.append((name, node))
+
+    data.visititems(visit)
+    return found
+
+
+def _layer(name: str, group: Any, path: Path) -> StoredLayer:
+    layer = StoredLayer(name)
+    for i in range(len(group)):
+        if str(i) not in group:
+            raise WeightsError(f"{path}: layer '{name}' has no blob {i}; it has {', '.join(group)}")
+        data = group[str(i)][()]
+        layer.blobs.append(Stored(tuple(data.shape), data))
+    return layer
+
+
+def write_hdf5(path: Path, layers: list[tuple[str, list[np.ndarray]]]) -> None:
+    """Write (layer name, arrays) pairs; the caller renames the file when it is whole."""
+    import h5py
+
+    with h5py.File(path, "w") as f:
+        data = f.create_group("data")
+        for name, arrays in layers:
+            group = data.create_group(name)
+            for i, x in enumerate(arrays):
+                group.create_dataset(str(i), data=x)
