@@ -131,7 +131,7 @@ class Layer(ABC):
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         """The names of the outputs, made with graph.op, graph.const and graph.weight."""
-        raise ExportError(f"layer '{self.name}': {self.type} has no ONNX form")
+        raise ExportError(f"{self.type} has no ONNX form")
 
     def add_blob(self, shape: Sequence[int], filler: Any = None, learns: bool = True) -> Blob:
         """A new parameter, filled by the FillerParameter given when the net is built; zero without one.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from netdef.errors import ExportError
 from netdef.layer import Layer
@@ -20,7 +20,8 @@ class Graph:
     def __init__(self, reserved: Iterable[str] = ()):
         """`reserved` are names that no value made here may take: the blobs' own, given out when the net is complete."""
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, onnx.TensorProto] = {}
+        self.initializers: dict[str, np.ndarray] = {}
+        """Weights as the net's own memory: they are copied once, into the model."""
         self.layer = ""
         """The layer at work; names start with it."""
         self._taken = set(reserved)
@@ -37,7 +38,7 @@ class Graph:
         schema = self._schema(op_type)
         for name in inputs:
             if name and name not in self._taken:
-                raise ExportError(f"layer '{self.layer}': {op_type} reads '{name}', which nothing made")
+                raise ExportError(f"{op_type} reads '{name}', which nothing made")
         names = [self.fresh(f"{self.layer}/{op_type}") for _ in range(outputs)]
         node = helper.make_node(op_type, [n or "" for n in inputs], names, name=names[0])
         for key, value in attributes.items():
@@ -69,7 +70,7 @@ class Graph:
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a bottom, a constant or a weight. Raises ExportError for values between operations."""
         if name not in self._shapes:
-            raise ExportError(f"layer '{self.layer}': only bottoms, constants and weights have a known shape; '{name}' not")
+            raise ExportError(f"'{name}' has no known shape; bottoms, constants, weights do")
         return self._shapes[name]
 
     def fresh(self, wish: str) -> str:
@@ -81,15 +82,18 @@ class Graph:
         self._taken.add(name)
         return name
 
-    def settle(self, name: str, shape: tuple[int, ...]) -> None:
-        """Record the shape of a blob-level value. Raises ExportError where it is known to be another."""
+    def settle(self, name: str, shape: tuple[int, ...]) -> str:
+        """Record the shape of a top's value; its name. Raises ExportError where the shape is known to be another."""
+        if name not in self._taken:
+            raise ExportError(f"to_onnx returned '{name}', which nothing made")
         known = self._shapes.setdefault(name, tuple(shape))
         if known != tuple(shape):
-            raise ExportError(f"layer '{self.layer}': to_onnx gave a value of shape {known} for a top of shape {shape}")
+            raise ExportError(f"to_onnx gave a value of shape {known} for a top of shape {shape}")
+        return name
 
     def _initializer(self, array: np.ndarray, wish: str) -> str:
         name = self.fresh(wish)
-        self.initializers[name] = numpy_helper.from_array(array, name)
+        self.initializers[name] = array
         self._shapes[name] = array.shape
         return name
 
@@ -97,12 +101,12 @@ class Graph:
         try:
             return onnx.defs.get_schema(op_type, OPSET)
         except onnx.defs.SchemaError:
-            raise ExportError(f"layer '{self.layer}': ONNX opset {OPSET} has no operation '{op_type}'") from None
+            raise ExportError(f"ONNX opset {OPSET} has no operation '{op_type}'") from None
 
     def _attribute(self, schema: Any, key: str, value: Any) -> onnx.AttributeProto:
         if key not in schema.attributes:
             known = ", ".join(sorted(schema.attributes)) or "none"
-            raise ExportError(f"layer '{self.layer}': {schema.name} has no attribute '{key}'; it has: {known}")
+            raise ExportError(f"{schema.name} has no attribute '{key}'; it has: {known}")
         if isinstance(value, np.ndarray | np.generic):
             value = value.tolist()
         kind = schema.attributes[key].type.value
