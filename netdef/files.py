@@ -24,6 +24,16 @@ def finder(base: Path | None) -> Callable[[str], Path]:
     return find
 
 
+def check_writable(prefix: Path) -> None:
+    """Raises NetdefError, before any work is done, when no file can be made under a path prefix."""
+    try:
+        with tempfile.TemporaryFile(dir=prefix.parent):
+            pass
+    except OSError as e:
+        hint = f"; make it first: mkdir -p {prefix.parent}" if not prefix.parent.exists() else ""
+        raise NetdefError(f"cannot write snapshots as {prefix}_iter_*: {e.strerror or e}{hint}") from e
+
+
 @contextlib.contextmanager
 def replacing_path(path: Path | str) -> Iterator[Path]:
     """The name of a new empty file beside `path`, renamed over it when the block ends well, removed when it does not."""

@@ -29,7 +29,7 @@ class Net:
         self,
         param: Any,
         phase: int = TRAIN,
-        level: int = 0,
+        level: int | None = None,
         stages: Iterable[str] = (),
         *,
         dtype: Any = np.float32,
@@ -147,6 +147,10 @@ class Net:
     def _fill(self, x: np.ndarray, filler_param: Any, rng: np.random.Generator) -> None:
         self.registry.get("fillers", filler_param.type)(x, filler_param, rng)
 
+    def reseed(self, seed: int) -> None:
+        """Draw what is random in later passes from another seed."""
+        self.seed = self.context.seed = seed
+
     def fill(self) -> None:
         """Give every parameter its filler's values; a pure function of the seed and the layer's name."""
         owned = {id(p.blob) for p in self.parameters}
@@ -181,6 +185,15 @@ class Net:
                 left.pop(name, None)
             left.update(dict.fromkeys(layer.layer_param.top))
         return list(left)
+
+    def loss_weight(self, blob: str) -> float:
+        """How much a blob counts in the loss."""
+        return sum(
+            w
+            for layer, weights in zip(self.layers, self.loss_weights, strict=True)
+            for name, w in zip(layer.layer_param.top, weights, strict=True)
+            if name == blob
+        )
 
     def index(self, name: str) -> int:
         """The position of a layer. Raises LayerError naming the nearest."""

@@ -10,9 +10,11 @@ from netdef.registry import Registry
 from netdef.upgrade import upgrade_net
 
 
-def prepare(net: Any, registry: Registry, phase: int, level: int = 0, stages: tuple[str, ...] = ()) -> Any:
+def prepare(net: Any, registry: Registry, phase: int, level: int | None, stages: tuple[str, ...]) -> Any:
     """A new NetParameter, ready to be built; the argument is left alone. Raises GraphError with the layer's place."""
-    kept = filter_net(upgrade_net(net), phase, level, stages)
+    state = net.state  # the file's own level and stages hold where the caller names none
+    level = state.level if level is None else level
+    kept = filter_net(upgrade_net(net), phase, level, (*state.stage, *stages))
     if not kept.layer:
         raise GraphError(f"net '{net.name}': no layer is left for phase {'TRAIN' if phase == 0 else 'TEST'}")
     classes = [layer_class(layer, registry) for layer in kept.layer]

@@ -3,13 +3,17 @@
 from netdef import __version__
 from netdef.layer import TEST, TRAIN
 from netdef.pycaffe.net import Net
-from netdef.pycaffe.settings import (
-    layer_type_list,
-    set_device,
-    set_mode_cpu,
-    set_mode_gpu,
-    set_random_seed,
+from netdef.pycaffe.settings import layer_type_list, set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from netdef.pycaffe.solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
 )
 
-__all__ = ["TEST", "TRAIN", "Net", "__version__", "layer_type_list", "set_device", "set_mode_cpu", "set_mode_gpu"]
+__all__ = ["TEST", "TRAIN", "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Net", "NesterovSolver", "RMSPropSolver"]
+__all__ += ["SGDSolver", "__version__", "get_solver", "layer_type_list", "set_device", "set_mode_cpu", "set_mode_gpu"]
 __all__ += ["set_random_seed"]

@@ -1,0 +1,140 @@
+"""Snapshots: weights and solver state in Caffe's files, and back, bit for bit."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdef.errors import WeightsError
+from netdef.files import replacing, replacing_path
+from netdef.weights import wire
+from netdef.weights.blobproto import Stored, read_blob, write_blob
+from netdef.weights.caffemodel import map_file
+
+ITER, LEARNED_NET, HISTORY, CURRENT_STEP = 1, 2, 3, 4
+SEED, PASSES, LOSSES = 1000, 1001, 1002  # netdef's own; Caffe skips them
+
+
+@dataclass
+class State:
+    """What a solver must remember beside the weights."""
+
+    iter: int = 0
+    learned_net: str = ""
+    history: Sequence[Any] = ()
+    """Arrays when written, Stored when read: the first memory of every parameter, then the second of every one."""
+    current_step: int = 0
+    seed: int | None = None
+    passes: list[list[int]] = field(default_factory=list)
+    """Forward passes of every layer, of the train net and then of each test net: where data and randomness stand."""
+    losses: list[float] = field(default_factory=list)
+
+
+def write_state(path: Path, state: State) -> None:
+    """As .solverstate, or as HDF5 where the name ends in .h5; all or nothing."""
+    if path.suffix == ".h5":
+        with replacing_path(path) as part:
+            _write_hdf5(part, state)
+        return
+    with replacing(path) as f:
+        f.write(wire.int_field(ITER, state.iter) + wire.bytes_field(LEARNED_NET, state.learned_net.encode()))
+        for x in state.history:
+            pieces = write_blob(x)
+            f.write(wire.bytes_head(HISTORY, sum(map(len, pieces))))
+            for piece in pieces:
+                f.write(piece)
+        f.write(wire.int_field(CURRENT_STEP, state.current_step))
+        if state.seed is not None:
+            f.write(wire.int_field(SEED, state.seed))
+        for counts in state.passes:
+            f.write(wire.bytes_field(PASSES, wire.packed_ints(1, counts)))
+        f.write(wire.bytes_field(LOSSES, np.asarray(state.losses, "<f4").tobytes()))
+
+
+def read_state(path: Path) -> State:
+    """Raises WeightsError for a file that is missing, truncated or no solver state."""
+    buffer = map_file(path)
+    if bytes(buffer[:8]) == b"\x89HDF\r\n\x1a\n":
+        return _read_hdf5(path)
+    state, history, what = State(), [], str(path)
+    seen = set()
+    for number, _, value in wire.walk(buffer, what):
+        seen.add(number)
+        if isinstance(value, int):
+            name = {ITER: "iter", CURRENT_STEP: "current_step", SEED: "seed"}.get(number)
+            if name:
+                setattr(state, name, value)
+        elif number == LEARNED_NET:
+            state.learned_net = bytes(value).decode(errors="replace")
+        elif number == HISTORY:
+            history.append(read_blob(value, f"{what}: history {len(history)}"))
+        elif number == PASSES:
+            state.passes.append(_ints(value, what))
+        elif number == LOSSES:
+            state.losses = np.frombuffer(value, "<f4").tolist()
+    if ITER not in seen:
+        raise WeightsError(f"{path} holds no iteration; is it a .solverstate?")
+    state.history = history
+    return state
+
+
+def _ints(message: memoryview, what: str) -> list[int]:
+    found: list[int] = []
+    for _, _, value in wire.walk(message, what):
+        at = 0
+        while isinstance(value, memoryview) and at < len(value):
+            number, at = wire.varint(value, at, what)
+            found.append(number)
+    return found
+
+
+def _write_hdf5(path: Path, state: State) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as f:
+        f["iter"], f["learned_net"], f["current_step"] = state.iter, state.learned_net, state.current_step
+        if state.seed is not None:
+            f["netdef_seed"] = np.uint64(state.seed)
+        f["netdef_losses"] = np.asarray(state.losses, "f4")
+        for group, arrays in (("history", state.history), ("netdef_passes", state.passes)):
+            made = f.create_group(group)
+            for i, x in enumerate(arrays):
+                made[str(i)] = np.asarray(x)
+
+
+def _read_hdf5(path: Path) -> State:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as f:
+            state = State(int(f["iter"][()]), f["learned_net"].asstr()[()], current_step=int(f["current_step"][()]))
+            arrays = [f["history"][str(i)][()] for i in range(len(f["history"]))]
+            state.history = [Stored(tuple(x.shape), x) for x in arrays]
+            if "netdef_seed" in f:
+                state.seed = int(f["netdef_seed"][()])
+                state.losses = f["netdef_losses"][()].tolist()
+                passes = f["netdef_passes"]
+                state.passes = [[int(n) for n in passes[str(i)][()]] for i in range(len(passes))]
+            return state
+    except (OSError, KeyError, TypeError, ValueError) as e:
+        raise WeightsError(f"cannot read {path} as a solver state: {e}") from e
+
+
+def find_weights(learned_net: str, state: Path) -> Path:
+    """The weights a state belongs to: where it says, else beside the state under the same name."""
+    for path in (Path(learned_net), state.parent / Path(learned_net).name):
+        if learned_net and path.is_file():
+            return path
+    raise WeightsError(f"{state} belongs to weights '{learned_net}', which are neither there nor beside it")
+
+
+def latest(prefix: Path) -> Path:
+    """The state of the highest iteration that was written under a prefix."""
+    pattern = re.compile(re.escape(prefix.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
+    found = [(int(m[1]), p) for p in prefix.parent.glob("*.solverstate*") if (m := pattern.fullmatch(p.name))]
+    if not found:
+        raise WeightsError(f"no snapshot {prefix}_iter_*.solverstate to resume from")
+    return max(found)[1]
