@@ -126,9 +126,13 @@ class Registry:
     def names(self, kind: str) -> list[str]:
         return sorted(self._names[kind])
 
+    def claims(self, kind: str, name: str) -> list[Provided]:
+        """Everything registered under a name, in the order of loading; empty for an unknown one."""
+        return self._names[kind].get(name, [])
+
     def find(self, kind: str, name: str) -> Provided:
         """What is registered under a name. Raises PluginError: unknown (with the nearest names) or claimed twice."""
-        claims = self._names[kind].get(name, [])
+        claims = self.claims(kind, name)
         preferred = [c for c in claims if self.settings.prefers(name, c.plugin)]
         if len(preferred or claims) == 1:
             return (preferred or claims)[0]

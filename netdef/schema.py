@@ -22,6 +22,7 @@ class Schema:
         self._file = descriptor_pb2.FileDescriptorProto.FromString(netdef_pb2.DESCRIPTOR.serialized_pb)
         self._messages = {m.name: m for m in self._file.message_type}
         self._owners: dict[tuple[str, str], str] = {}
+        self._docs: dict[tuple[str, str], str] = {}
         for provider, block in sorted(blocks, key=lambda b: (b[1].name, b[0])):
             self._add_block(provider, block)
         self.pool = descriptor_pool.DescriptorPool()
@@ -38,6 +39,10 @@ class Schema:
     def owner(self, message: str, field: str) -> str | None:
         """Which provider added a field; None for the schema's own."""
         return self._owners.get((message, field))
+
+    def doc(self, message: str, field: str) -> str:
+        """What its plugin says of a field; empty for the schema's own, see netdef_proto.comments for those."""
+        return self._docs.get((message, field), "")
 
     def _add_block(self, provider: str, block: Block) -> None:
         layer = self._messages["LayerParameter"]
@@ -66,6 +71,7 @@ class Schema:
             new.number = _free_number(message)
             message.field.append(new)
             self._owners[message.name, field.name] = provider
+            self._docs[message.name, field.name] = field.doc
         elif (there.type, there.type_name, there.label) != (new.type, new.type_name, new.label):
             other = self._owners.get((message.name, field.name), "the schema")
             raise PluginError(
