@@ -148,9 +148,13 @@ class Layer(ABC):
         """Random numbers that depend on the seed, the layer's name and the pass alone, so that a resumed run repeats."""
         return np.random.Generator(np.random.Philox(key=[self.key(), 0]))
 
-    def key(self) -> int:
-        """The same as 64 bits, for kernels that make a random number from (key, index)."""
-        return mix(mix(self.context.seed ^ zlib.crc32(self.name.encode()) << 32) + self.passes)
+    def key(self, count: int | None = None) -> int:
+        """The same as 64 bits, for kernels that make a random number from (key, index).
+
+        `count` takes the place of the number of passes where something else counts, such as epochs.
+        """
+        passes = self.passes if count is None else count
+        return mix(mix(self.context.seed ^ zlib.crc32(self.name.encode()) << 32) + passes)
 
 
 def mix(z: int) -> int:
