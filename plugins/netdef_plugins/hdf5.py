@@ -1,0 +1,96 @@
+"""Data from HDF5 files, and blobs into them."""
+
+from pathlib import Path
+from typing import Any
+
+from netdef.errors import NetdefError, SourceError
+from netdef.layer import Blob, LayerError, Metric, Shape, Source, hookimpl
+from netdef.sources import hdf5
+
+
+class HDF5Data(Source):
+    """The datasets named like the tops, from the HDF5 files that a text file lists, batch_size records at a time.
+
+    The order of records is one endless row: a batch may span files and epochs. `shuffle` permutes files, and records
+    within each file, anew in every epoch; both orders depend on the seed and the pass alone. Integers are converted.
+    """
+
+    type = "HDF5Data"
+    tops = (1, None)
+    options = "hdf5_data_param"
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        if self.layer_param.HasField("transform_param"):
+            raise LayerError("HDF5Data does not transform data; remove transform_param and store the data as wanted")
+        if self.param.batch_size < 1:
+            raise LayerError(f"batch_size is {self.param.batch_size}; want 1 or more")
+        if not self.param.source:
+            raise LayerError("has no source; want hdf5_data_param { source: FILE }, a list of HDF5 files")
+        try:
+            source = self.context.find(self.param.source)
+        except NetdefError as e:
+            raise SourceError(str(e)) from None
+        key = self.key if self.param.shuffle else None
+        names = list(self.layer_param.top)
+        self.reader = hdf5.Reader(hdf5.listed(source), names, self.param.batch_size, self.dtype, key)
+
+    @property
+    def size(self) -> int:
+        """Records in an epoch."""
+        return self.reader.size
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        return [(self.param.batch_size, *record) for record in self.reader.records]
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for blob, array in zip(top, self.reader.read(self.passes), strict=True):
+            blob.data[...] = array
+
+
+class HDF5Output(Metric):
+    """Writes bottom 0 as dataset "data" and bottom 1 as "label" of hdf5_output_param.file_name, at least 4-D.
+
+    Each pass adds its records to the end (Caffe ends with an error at the second); the first pass makes the file anew.
+    """
+
+    type = "HDF5Output"
+    bottoms = 2
+    tops = 0
+    options = "hdf5_output_param"
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        if not self.param.file_name:
+            raise LayerError("has no file_name; want hdf5_output_param { file_name: FILE }")
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        if shapes[0][:1] != shapes[1][:1] or not shapes[0]:
+            raise LayerError(f"data {shapes[0]} and label {shapes[1]} differ in their first axis; want the same number")
+        return []
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        import h5py
+
+        path = Path(self.param.file_name)
+        try:
+            with h5py.File(path, "a" if self.passes else "w") as f:
+                for name, blob in zip(("data", "label"), bottom, strict=True):
+                    shape = blob.shape + (1,) * (4 - len(blob.shape))
+                    _extend(f, name, blob.data.reshape(shape))
+        except (OSError, ValueError, RuntimeError) as e:
+            raise SourceError(f"{path}: cannot write: {e}") from None
+
+
+def _extend(f: Any, name: str, x: Any) -> None:
+    if name not in f:
+        f.create_dataset(name, data=x, maxshape=(None, *x.shape[1:]), chunks=True)
+        return
+    dataset = f[name]
+    if dataset.shape[1:] != x.shape[1:]:
+        raise ValueError(f"records of '{name}' have shape {x.shape[1:]}, but {dataset.shape[1:]} in the file")
+    dataset.resize(len(dataset) + len(x), axis=0)
+    dataset[-len(x) :] = x
+
+
+@hookimpl
+def netdef_layers() -> list[type]:
+    return [HDF5Data, HDF5Output]
