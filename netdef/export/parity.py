@@ -1,0 +1,155 @@
+"""Does the model compute what the net computes? Checked by onnx.checker, run in ONNX Runtime, compared blob by blob."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdef.errors import ExportError
+from netdef.export.model import Exported
+from netdef.export.runtime import session
+from netdef.graph.filter import place
+from netdef.net import Net
+
+TOLERANCE = 1e-4
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Parity:
+    """The largest difference seen, as a part of the largest value of the blob it was seen in."""
+
+    difference: float = 0.0
+    blob: str = ""
+    runs: int = 0
+
+
+def verify(
+    net: Net,
+    exported: Exported,
+    file: Path | None = None,
+    *,
+    feeds: Iterable[Mapping[str, Any]] | None = None,
+    every: bool = False,
+    tolerance: float = TOLERANCE,
+    threads: int = 2,
+) -> Parity:
+    """Run net and model on the same inputs and compare the outputs, or `every` blob between as well.
+
+    `file` is the model on disk, which one over 2 GB needs; `feeds` are inputs by name, by default `random_feeds`. The
+    net's inputs and pass counts are left as they were. Raises ExportError that names the first layer whose top differs
+    by more than `tolerance`; a difference that rounding of the input alone would make does not count.
+    """
+    feeds = list(random_feeds(net, exported) if feeds is None else feeds)
+    made = {name for node in exported.model.graph.node for name in node.output}
+    names = made.intersection(exported.values.values()) if every else exported.outputs
+    seen = _Seen(tolerance, [name for name in dict.fromkeys(exported.values.values()) if name in names])
+    with session(exported.model, file, seen.names, threads) as run, _untouched(net, exported):
+        for feed in feeds:
+            seen.add(_differences(net, exported, run, feed, seen))
+    wrong = seen.wrong()
+    if wrong and not every:
+        verify(net, exported, file, feeds=feeds, every=True, tolerance=tolerance, threads=threads)
+    if wrong:
+        raise ExportError(_complaint(net, exported, seen, wrong))
+    blob = max(seen.names, key=lambda name: seen.largest[name])
+    return Parity(seen.largest[blob], blob, len(feeds))
+
+
+def random_feeds(net: Net, exported: Exported, seed: int = 1) -> Iterator[Arrays]:
+    """Inputs that tell right from wrong: standard normal, zeros, the range of images, small and large numbers."""
+    rng = np.random.default_rng(seed)
+    shapes = {name: net.tops[i][t].shape for name, (i, t) in exported.inputs.items()}
+    for scale, shift in ((1, 0), (0, 0), (60, 120), (1e-3, 0), (1e3, 0)):
+        yield {n: (rng.standard_normal(s) * scale + shift).astype(np.float32) for n, s in shapes.items()}
+
+
+@dataclass
+class _Seen:
+    """Differences so far, by name of value, in the net's order."""
+
+    tolerance: float
+    names: list[str]
+    largest: dict[str, float] = field(default_factory=dict)
+    scale: dict[str, float] = field(default_factory=dict)
+    compared: set[str] = field(default_factory=set)
+
+    def add(self, differences: dict[str, float]) -> None:
+        for name, difference in differences.items():
+            self.largest[name] = max(self.largest.get(name, 0.0), difference)
+            self.compared.add(name)
+
+    def wrong(self) -> str:
+        """The first value that differs, or that no input could settle."""
+        return next((n for n in self.names if n not in self.compared or not self.largest[n] <= self.tolerance), "")
+
+    def difference(self, name: str, got: np.ndarray, want: np.ndarray) -> float:
+        """The largest difference by scale. The scale is this run's, or a thousandth of the largest of any run: what
+        should be zero and is rounding noise is then small, as it is."""
+        finite = np.isfinite(want)
+        if got.shape != want.shape or not np.array_equal(finite, np.isfinite(got)):
+            return np.inf
+        if not np.array_equal(got[~finite], want[~finite], equal_nan=True):
+            return np.inf
+        scale = float(np.max(np.abs(want), where=finite, initial=0.0))
+        self.scale[name] = max(self.scale.get(name, 0.0), scale)
+        off = float(np.max(np.abs(np.subtract(got, want, where=finite, out=np.zeros(want.shape))), initial=0.0))
+        return off / max(scale, self.scale[name] / 1000) if off else 0.0
+
+
+def _differences(net: Net, exported: Exported, run: Any, feed: Mapping[str, Any], seen: _Seen) -> dict[str, float]:
+    """By name, without those that rounding of the inputs explains."""
+    got = run(feed)
+    found = dict.fromkeys(seen.names, 0.0)
+    for (i, t), name in _tops(net, exported, feed):
+        if name in found:
+            found[name] = max(found[name], seen.difference(name, got[name], net.tops[i][t].data))
+    if max(found.values(), default=0.0) <= seen.tolerance:
+        return found
+    nudged = run({name: x * (1 + 2.0**-22 * _signs(x.shape)).astype(np.float32) for name, x in feed.items()})
+    noise = {name: seen.difference(name, nudged[name], got[name]) for name in found}
+    return {name: d for name, d in found.items() if d <= seen.tolerance or not d <= 10 * noise[name]}
+
+
+def _signs(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).choice([-1.0, 1.0], shape)
+
+
+def _tops(net: Net, exported: Exported, feed: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int], str]]:
+    """Run the exported layers of the net; each top and its value's name while the top still holds what was computed."""
+    for name, (i, t) in exported.inputs.items():
+        net.tops[i][t].data[...] = feed[name]
+    chosen = exported.selection
+    for i in sorted([*chosen.layers, *chosen.splits]):
+        net.forward_layer(i)
+        for t in range(len(net.tops[i])):
+            if (i, t) in exported.values:
+                yield (i, t), exported.values[i, t]
+
+
+@contextmanager
+def _untouched(net: Net, exported: Exported) -> Iterator[None]:
+    """Put the inputs' data and the layers' pass counts back."""
+    data = {top: net.tops[top[0]][top[1]].data.copy() for top in exported.selection.inputs}
+    passes = [layer.passes for layer in net.layers]
+    try:
+        yield
+    finally:
+        for (i, t), x in data.items():
+            net.tops[i][t].data[...] = x
+        for layer, n in zip(net.layers, passes, strict=True):
+            layer.passes = n
+
+
+def _complaint(net: Net, exported: Exported, seen: _Seen, name: str) -> str:
+    i, t = next(top for top, value in exported.values.items() if value == name)
+    where = f"{place(net.layers[i].layer_param)}: top '{net.layers[i].layer_param.top[t]}'"
+    if name not in seen.compared:
+        return f"{where} could not be compared: rounding of the input alone changes it as much as ONNX Runtime does"
+    return (
+        f"{where} is the first where ONNX Runtime and the net differ: by {seen.largest[name]:.2g} of its scale, "
+        f"want at most {seen.tolerance:g}"
+    )
