@@ -36,7 +36,7 @@ def check_writable(prefix: Path) -> None:
 
 @contextlib.contextmanager
 def replacing_path(path: Path | str) -> Iterator[Path]:
-    """The name of a new empty file beside `path`, renamed over it when the block ends well, removed when it does not."""
+    """A new empty file beside `path`: renamed over it when the block ends well, removed when it does not."""
     path = Path(path)
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -106,7 +106,7 @@ class Layer(ABC):
         self.learns: list[bool] = []
         self.passes = 0
 
-    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:  # noqa: B027 (few layers need it)
         """Once, before anything else: check options, make parameters with add_blob."""
 
     def infer(self, *shapes: Shape) -> list[Shape]:
@@ -145,7 +145,7 @@ class Layer(ABC):
         return blob
 
     def rng(self) -> np.random.Generator:
-        """Random numbers that depend on the seed, the layer's name and the pass alone, so that a resumed run repeats."""
+        """Random numbers made from the seed, the layer's name and the pass alone, so that a resumed run repeats."""
         return np.random.Generator(np.random.Philox(key=[self.key(), 0]))
 
     def key(self, count: int | None = None) -> int:
@@ -184,7 +184,7 @@ class Source(ParameterFree):
 
 
 class Loss(ParameterFree):
-    """A layer whose first top is summed, times its loss_weight, into what the solver minimizes; top[0].diff holds it."""
+    """A layer whose first top, times its loss_weight (which top[0].diff holds), is part of what training minimizes."""
 
     is_loss = True
 

@@ -25,13 +25,14 @@ def check_shape(shape: tuple[int, ...], what: str, dtype: np.dtype) -> None:
         if d < 0:
             raise LayerError(f"{what} has shape {shape}: a size below 0")
     if count * dtype.itemsize > memory():
-        raise LayerError(f"{what} has shape {shape}: {readable(count * dtype.itemsize)}, more than this machine's memory")
+        size = readable(count * dtype.itemsize)
+        raise LayerError(f"{what} has shape {shape}: {size}, more than this machine's memory")
 
 
 def readable(size: float) -> str:
     """Bytes as people read them: "3.4 MB"."""
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if size < 1000:
-            break
+    units = ["B", "kB", "MB", "GB", "TB", "PB"]
+    while size >= 1000 and len(units) > 1:
         size /= 1000
-    return f"{size:.3g} {unit}"
+        units.pop(0)
+    return f"{size:.3g} {units[0]}"

@@ -16,6 +16,7 @@ from netdef.graph.need import Node, mark
 from netdef.graph.prepare import layer_class, prepare
 from netdef.layer import TRAIN, Context, Layer
 from netdef.limits import check_shape
+from netdef.memory import bind
 from netdef.parameters import Parameter, Parameters
 
 
@@ -38,8 +39,12 @@ class Net:
         base: Path | None = None,
         allow_code: bool | None = None,
         fill: bool = True,
+        plan: bool = False,
     ):
-        """`base` is the folder searched after the working directory; `fill=False` leaves parameters unallocated."""
+        """`base` is the folder searched after the working directory; `fill=False` leaves parameters unallocated.
+
+        With `plan`, blobs that are never alive together share memory, and hold their values only within a pass.
+        """
         self.registry = registry or registries.default()
         self.param = prepare(param, self.registry, phase, level, tuple(stages))
         self.name, self.phase, self.dtype = self.param.name, phase, np.dtype(dtype)
@@ -55,9 +60,11 @@ class Net:
         self._layer_params: list[list[Parameter]] = []
         self._seen: list[tuple[tuple[int, ...], ...]] = []
         self._kept: set[int] = set()
+        self._plan = False
         for layer_param in self.param.layer:
             self._placed(layer_param, self._append, layer_param)
         self._mark_needs()
+        self._plan, self._plan_is_stale = plan, plan
         if fill:
             self.fill()
 
@@ -95,9 +102,9 @@ class Net:
 
     def _top(self, layer: Layer, layer_param: Any, bottom: list[Blob], t: int) -> Blob:
         """The bottom itself where the layer works in place and nobody needs the old data; else a blob of its own."""
-        if t < len(bottom) and layer_param.top[t] == layer_param.bottom[t] and layer.in_place:
-            if id(bottom[t].storages[0]) not in self._kept:
-                return bottom[t]
+        same = t < len(bottom) and layer_param.top[t] == layer_param.bottom[t]
+        if same and layer.in_place and id(bottom[t].storages[0]) not in self._kept:
+            return bottom[t]
         blob = Blob((), self.dtype)
         if "data" in layer.shares:
             blob.share_data(bottom[0])
@@ -119,6 +126,7 @@ class Net:
             check_shape(tuple(shape), f"top {t}", self.dtype)
             if top.shape != tuple(shape):
                 top.reshape(*shape)
+                self._plan_is_stale = self._plan
             if self.loss_weights[i][t]:
                 top.diff[...] = self.loss_weights[i][t]
         self._seen[i] = shapes
@@ -206,6 +214,9 @@ class Net:
 
     def forward(self, start: int = 0, end: int | None = None) -> float:
         """Run layers start..end (inclusive); the weighted sum of their losses."""
+        if self._plan_is_stale:
+            bind(self)
+            self._plan_is_stale = False
         loss = 0.0
         for i in range(start, len(self.layers) if end is None else end + 1):
             loss += self.forward_layer(i)

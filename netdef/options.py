@@ -17,7 +17,7 @@ class Enum:
 
 @dataclass(frozen=True)
 class Field:
-    """One option. `type` is a scalar's name, an Enum, a nested Block, or a message of the schema ("FillerParameter")."""
+    """One option. `type`: a scalar's name, an Enum, a nested Block, or the name of a message ("FillerParameter")."""
 
     name: str
     type: "str | Enum | Block"

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -138,9 +138,8 @@ class Registry:
             return (preferred or claims)[0]
         if claims:
             owners = " and ".join(f"{c.plugin.name} {c.plugin.version}".strip() for c in claims)
-            raise PluginError(
-                f"{KINDS[kind]} '{name}' is claimed by {owners}; choose with NETDEF_PREFER={name}={claims[0].plugin.name}"
-            )
+            choice = f"NETDEF_PREFER={name}={claims[0].plugin.name}"
+            raise PluginError(f"{KINDS[kind]} '{name}' is claimed by {owners}; choose with {choice}")
         raise PluginError(f"unknown {KINDS[kind]} '{name}'{nearest(name, self.names(kind))}{self._failed_hint()}")
 
     def get(self, kind: str, name: str) -> Any:
@@ -170,7 +169,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Any = os.environ) -> "Settings":
-        """NETDEF_ALLOW, NETDEF_DENY, NETDEF_PLUGIN_FILES, NETDEF_PREFER (Type=plugin), NETDEF_STRICT; comma-separated."""
+        """NETDEF_ALLOW, _DENY, _PLUGIN_FILES, _PREFER (Type=plugin): comma-separated; NETDEF_STRICT: 1 or 0."""
 
         def words(key: str) -> tuple[str, ...]:
             return tuple(w for w in environ.get(key, "").replace(os.pathsep, ",").split(",") if w)
@@ -209,6 +208,7 @@ def _missing_methods(cls: Any) -> str:
         return f"layer '{getattr(cls, 'type', cls.__name__)}' lacks {' and '.join(missing)}"
     if not inspect.isclass(cls) or not isinstance(getattr(cls, "type", None), str):
         return f"layer {cls!r} is not a class with a `type`"
+    cls = cast(Any, cls)
     lacking = [m for m in ("forward", "backward", "update") if not callable(getattr(cls, m, None))]
     return f"layer '{cls.type}' lacks {' and '.join(lacking)}" if lacking else ""
 
@@ -230,4 +230,3 @@ def _load_file(path: Path) -> ModuleType:
 def default() -> Registry:
     """The registry of this process, loaded on first use."""
     return Registry().load()
-

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from netdef_proto import netdef_pb2
 
 from netdef.errors import PluginError
 from netdef.options import SCALARS, Block, Enum, Field
-from netdef_proto import netdef_pb2
 
 PACKAGE = "netdef"
 FIRST_NUMBER = 20000  # of plugins' fields: names are what a prototxt holds, so numbers only have to be free
@@ -35,6 +35,10 @@ class Schema:
             descriptor = self.pool.FindMessageTypeByName(f"{PACKAGE}.{name}")
             self._classes[name] = message_factory.GetMessageClass(descriptor)
         return self._classes[name]
+
+    def enums(self) -> list[Any]:
+        """Descriptors of the enums that stand outside every message, such as Phase."""
+        return [self.pool.FindEnumTypeByName(f"{PACKAGE}.{e.name}") for e in self._file.enum_type]
 
     def owner(self, message: str, field: str) -> str | None:
         """Which provider added a field; None for the schema's own."""
@@ -95,7 +99,9 @@ class Schema:
             new.type, new.type_name = _Proto.TYPE_MESSAGE, f".{PACKAGE}.{field.type}"
         else:
             known = ", ".join(SCALARS)
-            raise PluginError(f"option '{field.name}' has unknown type '{field.type}'; want {known}, or a message's name")
+            raise PluginError(
+                f"option '{field.name}' has unknown type '{field.type}'; want {known} or a message's name"
+            )
 
 
 def _free_number(message: Any) -> int:

@@ -28,7 +28,7 @@ def bounds(declared: int | tuple[int, int | None]) -> tuple[int, int | None]:
 
 
 def spelled(declared: int | tuple[int, int | None]) -> str:
-    """"1", "1 or more", "2 to 3"."""
+    """ "1", "1 or more", "2 to 3"."""
     low, high = bounds(declared)
     if high is None:
         return f"{low} or more"

@@ -22,7 +22,7 @@ def prepare(net: Any, registry: Registry, phase: int, level: int | None, stages:
         automatic_tops(layer, cls)
         check_arity(layer, cls)
     refuse_twice_made_tops(kept)
-    return insert_splits(kept, registry.role("split"))
+    return insert_splits(kept, lambda: registry.role("split"))
 
 
 def layer_class(layer: Any, registry: Registry) -> Any:

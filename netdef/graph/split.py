@@ -1,6 +1,7 @@
 """Give each reader of a blob its own copy to write a gradient to, by layers that sum them: Caffe's splits."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from netdef.errors import GraphError
@@ -10,7 +11,7 @@ from netdef.names import nearest
 Top = tuple[int, int]  # (layer, index of its top)
 
 
-def insert_splits(net: Any, split_type: str) -> Any:
+def insert_splits(net: Any, split_type: Callable[[], str]) -> Any:
     """A copy of the net in which every top has at most one reader; names are Caffe's, as scripts know them."""
     readers, source = _readers(net)
     out = type(net)()
@@ -58,9 +59,9 @@ def _split_name(net: Any, top: Top) -> str:
     return f"{layer.top[top[1]]}_{layer.name}_{top[1]}_split"
 
 
-def _add_split(out: Any, net: Any, top: Top, count: int, split_type: str, new: Any) -> None:
+def _add_split(out: Any, net: Any, top: Top, count: int, split_type: Callable[[], str], new: Any) -> None:
     name = net.layer[top[0]].top[top[1]]
-    split = out.layer.add(name=_split_name(net, top), type=split_type, bottom=[name])
+    split = out.layer.add(name=_split_name(net, top), type=split_type(), bottom=[name])
     split.netdef_origin = new.netdef_origin
     split.top.extend(f"{split.name}_{k}" for k in range(count))
     weight = _weight(net.layer[top[0]], top[1])

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,9 +26,7 @@ class Net:
             args = args[1:]
         self._open(network_file, *args, **kwargs)
 
-    def _open(
-        self, network_file: Any, phase: int, level: int = 0, stages: Any = None, weights: Any = None
-    ) -> None:
+    def _open(self, network_file: Any, phase: int, level: int = 0, stages: Any = None, weights: Any = None) -> None:
         self._take(read.net(network_file, phase, level=level, stages=stages or (), seed=settings.random_seed()))
         if weights:
             self.copy_from(weights)
@@ -70,7 +68,7 @@ class Net:
     def forward(
         self, blobs: list[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
     ) -> dict[str, np.ndarray]:
-        """Set inputs given by name, run from layer `start` to layer `end`, return the outputs and the blobs asked for."""
+        """Set inputs by name, run from layer `start` to layer `end`, return the outputs and the blobs asked for."""
         first = self._index(start, 0)
         last = self._index(end, len(self.layers) - 1)
         wanted = (self.top_names[end] if end is not None else self.outputs) + (blobs or [])
@@ -99,14 +97,15 @@ class Net:
             raise ValueError(f"{complaint} Given: {', '.join(arrays)}; the net has: {', '.join(allowed)}")
         for name, array in arrays.items():
             if np.shape(array)[:1] != self.blobs[name].shape[:1]:
-                raise ValueError(f"'{name}' is not batch sized: {np.shape(array)} given, {self.blobs[name].shape} needed")
+                want = self.blobs[name].shape
+                raise ValueError(f"'{name}' is not batch sized: {np.shape(array)} given, {want} needed")
             getattr(self.blobs[name], side)[...] = array
 
     def forward_all(self, blobs: list[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]:
         """forward over any number of items, batch by batch; the padding of the last batch is cut off again."""
         found: dict[str, list[np.ndarray]] = {name: [] for name in dict.fromkeys(self.outputs + (blobs or []))}
         for batch in self._batch(kwargs):
-            for name, array in self.forward(blobs=blobs, **batch).items():
+            for name, array in self.forward(blobs=blobs, **cast(Any, batch)).items():
                 found[name].extend(array.copy())
         return self._unpadded(found, kwargs)
 
@@ -119,9 +118,9 @@ class Net:
         forward = self._batch({k: v for k, v in kwargs.items() if k in self.inputs})
         backward = self._batch({k: v for k, v in kwargs.items() if k in self.outputs})
         for batch in forward:
-            for name, array in self.forward(blobs=blobs, **batch).items():
+            for name, array in self.forward(blobs=blobs, **cast(Any, batch)).items():
                 outs[name].extend(array.copy())
-            for name, array in self.backward(diffs=diffs, **next(backward, {})).items():
+            for name, array in self.backward(diffs=diffs, **cast(Any, next(backward, {}))).items():
                 grads[name].extend(array.copy())
         return self._unpadded(outs, kwargs), self._unpadded(grads, kwargs)
 

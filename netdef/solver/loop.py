@@ -39,12 +39,17 @@ class Solver:
         allow_code: bool | None = None,
         level: int | None = None,
         stages: Iterable[str] = (),
+        plan: bool = False,
     ):
-        """`path` is the solver's file: its folder is searched for the net, its stem names snapshots without a prefix."""
+        """`path` is the solver's file: its folder is searched for the net, its stem names snapshots without a prefix.
+
+        With `plan`, blobs share memory (see Net); without it all stay readable between iterations.
+        """
         self.param, self.path = param, path
         self.registry = registry or registries.default()
         self.seed = param.random_seed if param.random_seed >= 0 else int.from_bytes(os.urandom(6), "little")
-        self._settings = {"dtype": dtype, "allow_code": allow_code, "registry": self.registry, "seed": self.seed}
+        self._settings: dict[str, Any] = {"dtype": dtype, "allow_code": allow_code, "plan": plan}
+        self._settings |= {"registry": self.registry, "seed": self.seed}
         self._level, self._stages = level, tuple(stages)
         base = path.parent if path is not None else None
         self.net = train_net(param, base, self.registry, self._build)
@@ -164,7 +169,7 @@ class Solver:
 
     def test(self, k: int = 0) -> list[Result]:
         """The mean of each output of test net k over test_iter batches; empty when a signal stopped it."""
-        net, sums = self.test_nets[k], {}
+        net, sums = self.test_nets[k], dict[str, Any]()
         passes = [layer.passes for layer in net.layers]
         for _ in range(self.param.test_iter[k]):
             self._obey(self.wish())
@@ -203,9 +208,7 @@ class Solver:
     def _state(self, learned_net: str) -> State:
         memory = self.updater.memory
         slots = range(self.rule.memory)
-        history = [
-            memory[i][m].reshape(p.blob.shape) for m in slots for i, p in enumerate(self.net.parameters)
-        ]
+        history = [memory[i][m].reshape(p.blob.shape) for m in slots for i, p in enumerate(self.net.parameters)]
         passes = [[layer.passes for layer in net.layers] for net in (self.net, *self.test_nets)]
         return State(self.iter, learned_net, history, 0, self.seed, passes, list(self.losses))
 
@@ -226,7 +229,7 @@ class Solver:
         want = [p.blob for _ in range(self.rule.memory) for p in self.net.parameters]
         if len(state.history) != len(want):
             raise WeightsError(
-                f"{path} holds {len(state.history)} arrays of history, this solver ({self.param.type}) has {len(want)}; "
+                f"{path} holds {len(state.history)} arrays of history, this {self.param.type} solver has {len(want)}; "
                 "it belongs to another net or solver type"
             )
         for i, (blob, stored) in enumerate(zip(want, state.history, strict=True)):

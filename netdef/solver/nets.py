@@ -20,7 +20,7 @@ def train_net(param: Any, base: Path | None, registry: Registry, build: NetOf) -
     given = [f for f in ("train_net_param", "train_net", "net_param", "net") if param.HasField(f)]
     if len(given) != 1:
         found = ", ".join(given) or "none"
-        raise SolverError(f"a solver names one net to train by net, net_param, train_net or train_net_param; got {found}")
+        raise SolverError(f"a solver names one net to train: net, net_param, train_net or train_net_param; got {found}")
     return build(*_message(getattr(param, given[0]), base, registry), TRAIN, param.train_state)
 
 

@@ -59,7 +59,8 @@ def read_state(path: Path) -> State:
     buffer = map_file(path)
     if bytes(buffer[:8]) == b"\x89HDF\r\n\x1a\n":
         return _read_hdf5(path)
-    state, history, what = State(), [], str(path)
+    state, what = State(), str(path)
+    history: list[Stored] = []
     seen = set()
     for number, _, value in wire.walk(buffer, what):
         seen.add(number)

@@ -76,8 +76,8 @@ def _check(layer: Layer, stored: StoredLayer, path: Path | str) -> None:
     for i, (blob, s) in enumerate(zip(layer.blobs, stored.blobs, strict=True)):
         if not s.fits(blob.shape):
             raise WeightsError(
-                f"{path}: layer '{layer.name}' blob {i} has shape {s.shape} there and {blob.shape} in the net; to train "
-                f"this layer anew from the other weights, give it another name in the prototxt"
+                f"{path}: layer '{layer.name}' blob {i} has shape {s.shape} there and {blob.shape} in the net; "
+                "to train this layer anew beside the other weights, give it another name in the prototxt"
             )
 
 

@@ -110,4 +110,4 @@ def write_blob(x: np.ndarray) -> list[bytes | memoryview]:
     field = DOUBLE_DATA if x.dtype == np.float64 else DATA
     flat = np.ascontiguousarray(x, FIXED[field]).reshape(-1)
     head = shape + wire.bytes_head(field, flat.nbytes)
-    return [head, memoryview(flat).cast("B")] if flat.size else [shape]
+    return [head, flat.view(np.uint8).data] if flat.size else [shape]
