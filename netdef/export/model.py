@@ -63,7 +63,7 @@ def build(net: Net, outputs: Sequence[str] | None = None, metadata: Mapping[str,
 
 def _convert(net: Net, chosen: Selection, graph: Graph) -> dict[Top, str]:
     """Let every layer add its operations; the value of each top."""
-    values = {top: graph.settle(graph.fresh(f"{_blob(net, top)}@0"), _shape(net, top)) for top in chosen.inputs}
+    values = {top: graph.settle(graph.fresh(f"{_blob(net, top)}/input"), _shape(net, top)) for top in chosen.inputs}
     refused = []
     for i in chosen.layers:
         layer = net.layers[i]

@@ -1,0 +1,121 @@
+"""A model that is not its net must be found out, and must leave no file."""
+
+import numpy as np
+import onnx
+import pytest
+import toys
+
+from netdef.errors import ExportError
+from netdef.export import build, export_file, file, verify
+from netdef.layer import ParameterFree
+
+DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }'
+DENSE = 'layer { name: "fc" type: "Dense" bottom: "data" top: "fc" dense_param { outputs: 4 filler { std: 1 } } }'
+DENSE = DENSE.replace("filler {", 'filler { type: "gaussian"')
+
+
+class Twice(ParameterFree):
+    """y = 2 x, but 2.001 x in ONNX."""
+
+    type, factor = "Twice", 2.001
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 2 * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 2 * top[0].diff
+
+    def to_onnx(self, graph, inputs):
+        return [graph.op("Mul", [inputs[0], graph.const(self.factor)])]
+
+
+class Undefined(Twice):
+    """1 / x, but finite at 0 in ONNX."""
+
+    type = "Undefined"
+
+    def forward(self, bottom, top):
+        with np.errstate(divide="ignore"):
+            top[0].data[...] = 1 / bottom[0].data
+
+    def to_onnx(self, graph, inputs):
+        tiny = graph.op("Where", [graph.op("Equal", [inputs[0], graph.const(0.0)]), graph.const(1.0), inputs[0]])
+        return [graph.op("Reciprocal", [tiny])]
+
+
+class Chaos(Twice):
+    """sin(10^7 x), of which float32 knows nothing."""
+
+    type = "Chaos"
+
+    def forward(self, bottom, top):
+        top[0].data[...] = np.sin(1e7 * bottom[0].data.astype(np.float64))
+
+    def to_onnx(self, graph, inputs):
+        return [graph.op("Sin", [graph.op("Mul", [inputs[0], graph.const(1e7)])])]
+
+
+def net(*kinds, head=DATA + DENSE):
+    text, bottom = head, "fc"
+    for i, kind in enumerate(kinds):
+        text += f'\nlayer {{ name: "{kind}{i}" type: "{kind}" bottom: "{bottom}" top: "t{i}" }}'
+        bottom = f"t{i}"
+    return toys.net(text, registry_=toys.registry(Twice, Undefined, Chaos))
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_the_first_layer_that_differs_is_named(every):
+    n = net("Relu", "Twice", "Same")
+    with pytest.raises(ExportError, match=r"prototxt:3:1: layer 'Twice1' \(Twice\): top 't1' is the first .* 0.000"):
+        verify(n, build(n), every=every)
+
+
+def test_infinities_count():
+    n = net("Undefined")
+    n.params["fc"][1].data[...] = 0
+    with pytest.raises(ExportError, match=r"Undefined0.*by inf of its scale"):
+        verify(n, build(n), feeds=[{"data": np.zeros((2, 3))}])
+
+
+def test_the_net_is_left_as_it_was():
+    n = net("Relu")
+    n.blobs["data"].data[...] = 7
+    n.forward()
+    verify(n, build(n), every=True)
+    assert (n.blobs["data"].data == 7).all() and [layer.passes for layer in n.layers] == [1, 1, 1]
+
+
+def test_what_rounding_alone_decides_settles_nothing():
+    n = net("Chaos")
+    with pytest.raises(ExportError, match=r"Chaos0.*could not be compared"):
+        verify(n, build(n), feeds=[{"data": np.full((2, 3), 5.0)}])
+
+
+def test_export_file_says_what_was_measured(tmp_path):
+    result = export_file(net("Relu"), tmp_path / "toy.onnx", metadata={"a": "b"})
+    assert (result.inputs, result.outputs, result.opset) == ({"data": (2, 3)}, {"t0": (2, 4)}, 18)
+    assert result.parity.difference < 1e-5 and result.parity.runs == 5
+    assert result.size == (tmp_path / "toy.onnx").stat().st_size
+    assert [p.name for p in tmp_path.iterdir()] == ["toy.onnx"]
+
+
+@pytest.mark.parametrize("limit", [file.LARGEST, 0])
+def test_a_failure_leaves_nothing_and_spares_what_was_there(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(file, "LARGEST", limit)
+    (tmp_path / "toy.onnx").write_text("old")
+    with pytest.raises(ExportError):
+        export_file(net("Twice"), tmp_path / "toy.onnx")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("toy.onnx", "old")]
+
+
+def test_large_weights_go_into_a_file_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(file, "LARGEST", 0)
+    wide = DENSE.replace("outputs: 4", "outputs: 400")
+    for _ in range(2):
+        n = net("Relu", head=DATA + wide)
+        result = export_file(n, tmp_path / "toy.onnx", every=True)
+        model, data = sorted(tmp_path.iterdir())
+        assert (model.name, data.suffix) == ("toy.onnx", ".data")
+        assert result.size == model.stat().st_size + data.stat().st_size
+        loaded = onnx.load(model)
+        assert np.array_equal(onnx.numpy_helper.to_array(loaded.graph.initializer[0]), n.params["fc"][0].data)
