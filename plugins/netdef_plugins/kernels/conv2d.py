@@ -1,0 +1,119 @@
+"""Convolution of images: forward, backward (with respect to the images) and update (to the weights)."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from . import conv_nd, threads
+from . import plan as planning
+from .correlate import correlate_block, pack_weights
+from .plan import Grid, Plan, correlation
+from .tile import MR
+from .weights import add_shares, sum_channels, sum_share
+
+Pair = tuple[int, int]
+
+
+class Pass(NamedTuple):
+    """One run of the core: its plan, and which taps of which weights it uses."""
+
+    plan: Plan
+    picks: np.ndarray
+
+
+def correlate(x, w, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
+    """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
+    plan, picks = one
+    a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
+    group = w.size // groups
+    threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, picks.size, picks, group, across,
+                along)  # fmt: skip
+    work = threads.scratch("work", plan.scratch)
+    threads.run(correlate_block, plan.items, x, a, bias, y, work, plan.table)
+
+
+def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The offsets of a kernel's taps from the pixel of their output, down and right."""
+    places = [(i * dilation[0] - pad[0], j * dilation[1] - pad[1]) for i in range(kernel[0]) for j in range(kernel[1])]
+    return tuple(p[0] for p in places), tuple(p[1] for p in places)
+
+
+@lru_cache(maxsize=4096)
+def _forward(shape, kernel, out, rows, stride, pad, dilation, groups, biased, relu, count) -> Pass:
+    n, c, h, w = shape
+    grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
+    plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, biased, relu)
+    return Pass(plan, np.arange(len(grid.dh)))
+
+
+def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1,
+            relu: bool = False) -> None:  # fmt: skip
+    """y[N, M, OH, OW] = x[N, C, H, W] * w[M, C / group, KH, KW] + b[M] (or None), rectified where relu is set."""
+    if x.dtype != np.float32:
+        return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu)
+    rows, channels = w.shape[0] // group, w.shape[1]
+    one = _forward(x.shape, w.shape[2:], y.shape[2:], rows, tuple(stride), tuple(pad), tuple(dilation), group,
+                   b is not None, relu, threads.count())  # fmt: skip
+    taps = one.picks.size
+    correlate(x, w, b, y, one, rows, channels, group, channels * taps, taps)
+
+
+def _reached(phase: int, size: int, pad: int, dilation: int, stride: int) -> list[tuple[int, int]]:
+    """The taps k along one axis that lead from inputs at phase + stride * i to outputs, as (k, output - i)."""
+    reach = phase + pad
+    return [(k, (reach - k * dilation) // stride) for k in range(size) if (reach - k * dilation) % stride == 0]
+
+
+@lru_cache(maxsize=4096)
+def _backward(shape, kernel, image, channels, stride, pad, dilation, groups, count) -> tuple[list[Pass], bool]:
+    """A pass for each phase of the stride, and whether some pixels meet no output at all."""
+    n, m, oh, ow = shape
+    passes = []
+    for i in range(min(stride[0], image[0])):
+        for j in range(min(stride[1], image[1])):
+            rows = _reached(i, kernel[0], pad[0], dilation[0], stride[0])
+            columns = _reached(j, kernel[1], pad[1], dilation[1], stride[1])
+            if rows and columns:
+                dh, dw = tuple(d for _, d in rows for _ in columns), tuple(d for _ in rows for _, d in columns)
+                qh, qw = -(-(image[0] - i) // stride[0]), -(-(image[1] - j) // stride[1])
+                grid = Grid(qh, qw, 1, 1, *stride, i * image[1] + j, dh, dw)
+                plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid, False, False)
+                passes.append(Pass(plan, np.array([k * kernel[1] + q for k, _ in rows for q, _ in columns])))
+    return passes, len(passes) < min(stride[0], image[0]) * min(stride[1], image[1])
+
+
+def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
+    """dx[N, C, H, W] from dy[N, M, OH, OW]; pixels that no output has read get zero."""
+    if dy.dtype != np.float32:
+        return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
+    rows, channels = w.shape[0] // group, w.shape[1]
+    taps = w.shape[2] * w.shape[3]
+    passes, gaps = _backward(dy.shape, w.shape[2:], dx.shape[2:], channels, tuple(stride), tuple(pad), tuple(dilation),
+                             group, threads.count())  # fmt: skip
+    if gaps:
+        dx.fill(0)
+    for one in passes:
+        correlate(dy, w, None, dx, one, channels, rows, group, taps, channels * taps)
+
+
+@lru_cache(maxsize=4096)
+def _update(shape, kernel, out, rows, stride, pad, dilation, groups, count):
+    n, c, h, w = shape
+    grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
+    return planning.update(n, groups, c // groups, rows, (h, w), grid)
+
+
+def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
+    """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
+    if dy.dtype != np.float32:
+        return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
+    plan, sums, kept = _update(x.shape, dw.shape[2:], dy.shape[2:], dw.shape[0] // group, tuple(stride), tuple(pad),
+                               tuple(dilation), group, threads.count())  # fmt: skip
+    work, shares = threads.scratch("work", plan.scratch), threads.scratch("weights", kept)
+    threads.run(sum_share, plan.items, x, dy, dw, shares, work, plan.table)
+    if kept:
+        threads.run(add_shares, sums, dw, shares, plan.table)
+    if db is not None:
+        n, m, oh, ow = dy.shape
+        threads.run(sum_channels, m, dy, db, n, m, oh * ow)

@@ -1,0 +1,92 @@
+"""Reading the pixels that a convolution meets: which runs of memory they are, padded copies, packed panels."""
+
+from .native import helper
+from .simd import VL, load, load_first, shift, splat, store
+from .tile import NR
+
+
+@helper
+def move(dst, src, n):
+    """Copies n floats; up to VL - 1 floats past dst + n are overwritten, nothing past src + n is read."""
+    i = 0
+    while i + VL <= n:
+        store(shift(dst, i), load(shift(src, i)))
+        i += VL
+    if i < n:
+        store(shift(dst, i), load_first(shift(src, i), n - i))
+
+
+@helper
+def clear(dst, n):
+    """Zeros n floats, and up to VL - 1 past them."""
+    for i in range(0, n, VL):
+        store(shift(dst, i), splat(dst[0] * 0))
+
+
+@helper
+def find_runs(first, last, rows, width, image, row, step, start, runs):
+    """Cuts the pixels first .. last - 1 of images of rows x width into runs within one row and one panel of NR.
+
+    A run is (offset of its first pixel, position among the pixels, length), the offset of pixel (n, i, j) being
+    n * image + i * row + j * step - start. Returns how many there are.
+    """
+    count, q = 0, first
+    while q < last:
+        i, j = q // width, q % width
+        n = min(width - j, last - q, NR - (q - first) % NR)
+        runs[3 * count] = i // rows * image + i % rows * row + j * step - start
+        runs[3 * count + 1], runs[3 * count + 2] = q - first, n
+        count += 1
+        q += n
+    return count
+
+
+@helper
+def pad_row(dst, src, width, left, step, phases, pitch):
+    """A row of `phases` pieces of `pitch` floats: piece f holds src[left + f + step * j], j < pitch, zero outside."""
+    for f in range(phases):
+        d, s = shift(dst, f * pitch), left + f
+        begin = min(max(0, -(s // step)), pitch)
+        end = max(begin, min(pitch, (width - 1 - s) // step + 1))
+        clear(d, begin)
+        if step == 1:
+            move(shift(d, begin), shift(src, s + begin), end - begin)
+        else:
+            for j in range(begin, end):
+                d[j] = src[s + step * j]
+        clear(shift(d, end), pitch - end)
+
+
+@helper
+def pad_channels(dst, src, channels, height, width, image, tall, top, left, step, phases, pitch, begin, end):
+    """Copies the virtual rows begin .. end - 1 of each channel, `tall` of them an image, with zeros around the image.
+
+    Row r of image n is the image's row r + top; `image` is the distance between images in src.
+    """
+    length = phases * pitch
+    for c in range(channels):
+        for v in range(begin, end):
+            d = shift(dst, (c * (end - begin) + v - begin) * length)
+            h = v % tall + top
+            if 0 <= h < height:
+                pad_row(d, shift(src, v // tall * image + (c * height + h) * width), width, left, step, phases, pitch)
+            else:
+                clear(d, length)
+
+
+@helper
+def pack_panels(dst, src, channels, plane, taps, offsets, runs, count):
+    """Panels of [channels * taps, NR]: row (c, t) of a panel holds its pixels of channel c, moved by offsets[t]."""
+    k, r = channels * taps, 0
+    while r < count:
+        panel = runs[3 * r + 1] // NR
+        s = r
+        while s < count and runs[3 * s + 1] // NR == panel:
+            s += 1
+        base = shift(dst, panel * k * NR)
+        for c in range(channels):
+            for t in range(taps):
+                row, source = shift(base, (c * taps + t) * NR), shift(src, c * plane + offsets[t])
+                for i in range(r, s):
+                    move(shift(row, runs[3 * i + 1] % NR), shift(source, runs[3 * i]), runs[3 * i + 2])
+        r = s

@@ -1,0 +1,207 @@
+"""Vectors, typed pointers and atomics for compiled kernels, as intrinsics that Numba turns into single instructions."""
+
+import operator
+
+from llvmlite import binding, ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, overload, register_model
+
+F32, I1, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(32), ir.IntType(64)
+
+
+def _width():
+    """Floats in a vector register of this host: 16 with AVX-512, 8 with AVX2, else 4."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16
+    return 8 if features.get("avx2") and features.get("fma") else 4
+
+
+VL = _width()
+VECTOR, MASK = ir.VectorType(F32, VL), ir.VectorType(I1, VL)
+
+
+class Vec(types.Type):
+    """VL floats in one register."""
+
+    def __init__(self):
+        super().__init__(name=f"Vec{VL}")
+
+
+vec = Vec()
+
+
+@register_model(Vec)
+class _VecModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, VECTOR)
+
+
+def lane_indices(bits):
+    kind = ir.IntType(bits)
+    return ir.Constant(ir.VectorType(kind, VL), [ir.Constant(kind, i) for i in range(VL)])
+
+
+def splat_value(bld, value, kind):
+    """A vector of `kind` that holds `value` in every lane."""
+    nobody = ir.Constant(kind, ir.Undefined)
+    first = bld.insert_element(nobody, value, ir.Constant(I32, 0))
+    return bld.shuffle_vector(first, nobody, ir.Constant(ir.VectorType(I32, kind.count), None))
+
+
+def first_lanes(bld, n):
+    """The mask of the lanes below n (an i64)."""
+    count = splat_value(bld, bld.trunc(n, I32), ir.VectorType(I32, VL))
+    return bld.icmp_signed("<", lane_indices(32), count)
+
+
+def vector_at(bld, p, i=None):
+    return bld.bitcast(p if i is None else bld.gep(p, [i]), VECTOR.as_pointer())
+
+
+def masked_load(bld, p, mask):
+    where = vector_at(bld, p)
+    kind = ir.FunctionType(VECTOR, [where.type, I32, MASK, VECTOR])
+    name = f"llvm.masked.load.v{VL}f32.p0"
+    fn = cgutils.get_or_insert_function(bld.module, kind, name)
+    return bld.call(fn, [where, ir.Constant(I32, 4), mask, ir.Constant(VECTOR, None)])
+
+
+def masked_store(bld, p, value, mask):
+    where = vector_at(bld, p)
+    kind = ir.FunctionType(ir.VoidType(), [VECTOR, where.type, I32, MASK])
+    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.store.v{VL}f32.p0")
+    bld.call(fn, [value, where, ir.Constant(I32, 4), mask])
+
+
+def fma_function(module):
+    return cgutils.get_or_insert_function(module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{VL}f32")
+
+
+@intrinsic
+def shift(typingctx, p, n):
+    """The pointer n elements further on."""
+
+    def codegen(context, bld, signature, args):
+        return bld.gep(args[0], [args[1]])
+
+    return p(p, types.intp), codegen
+
+
+@intrinsic
+def load(typingctx, p):
+    """VL floats from p on."""
+
+    def codegen(context, bld, signature, args):
+        return bld.load(vector_at(bld, args[0]), align=4)
+
+    return vec(p), codegen
+
+
+@intrinsic
+def store(typingctx, p, v):
+    def codegen(context, bld, signature, args):
+        bld.store(args[1], vector_at(bld, args[0]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(p, vec), codegen
+
+
+@intrinsic
+def load_first(typingctx, p, n):
+    """The first n floats from p on, zeros in the other lanes; memory past them is not touched."""
+
+    def codegen(context, bld, signature, args):
+        return masked_load(bld, args[0], first_lanes(bld, args[1]))
+
+    return vec(p, types.intp), codegen
+
+
+@intrinsic
+def store_first(typingctx, p, v, n):
+    def codegen(context, bld, signature, args):
+        masked_store(bld, args[0], args[1], first_lanes(bld, args[2]))
+        return context.get_dummy_value()
+
+    return types.void(p, vec, types.intp), codegen
+
+
+@intrinsic
+def splat(typingctx, x):
+    """x in every lane."""
+
+    def codegen(context, bld, signature, args):
+        return splat_value(bld, args[0], VECTOR)
+
+    return vec(types.float32), codegen
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """a * b + c."""
+
+    def codegen(context, bld, signature, args):
+        return bld.call(fma_function(bld.module), args)
+
+    return vec(vec, vec, vec), codegen
+
+
+@intrinsic
+def greater(typingctx, a, b):
+    """The larger of a and b in every lane (b where a is NaN)."""
+
+    def codegen(context, bld, signature, args):
+        return bld.select(bld.fcmp_ordered(">", args[0], args[1]), args[0], args[1])
+
+    return vec(vec, vec), codegen
+
+
+def _binary(op, method):
+    @intrinsic
+    def apply(typingctx, a, b):
+        def codegen(context, bld, signature, args):
+            return getattr(bld, method)(*args)
+
+        return vec(vec, vec), codegen
+
+    @overload(op)
+    def of_vectors(a, b):
+        if isinstance(a, Vec) and isinstance(b, Vec):
+            return lambda a, b: apply(a, b)
+
+
+_binary(operator.add, "fadd")
+_binary(operator.sub, "fsub")
+_binary(operator.mul, "fmul")
+
+
+@intrinsic
+def total(typingctx, v):
+    """The sum of the lanes, by halves."""
+
+    def codegen(context, bld, signature, args):
+        value, width = args[0], VL
+        while width > 1:
+            width //= 2
+            low = ir.Constant(ir.VectorType(I32, width), list(range(width)))
+            high = ir.Constant(ir.VectorType(I32, width), list(range(width, 2 * width)))
+            value = bld.fadd(bld.shuffle_vector(value, value, low), bld.shuffle_vector(value, value, high))
+        return bld.extract_element(value, ir.Constant(I32, 0))
+
+    return types.float32(vec), codegen
+
+
+def _view(kind, doc):
+    @intrinsic
+    def view(typingctx, p):
+        def codegen(context, bld, signature, args):
+            return bld.bitcast(args[0], context.get_value_type(types.CPointer(kind)))
+
+        return types.CPointer(kind)(p), codegen
+
+    view.__doc__ = doc
+    return view
+
+
+integers = _view(types.int64, "The same memory as int64.")
+places = _view(types.int32, "The same memory as int32.")

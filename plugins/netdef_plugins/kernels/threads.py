@@ -1,0 +1,107 @@
+"""How many threads compute, for these kernels and BLAS alike, and the pool that runs a task on them."""
+
+import ctypes
+import os
+import threading
+
+import numpy as np
+import threadpoolctl
+
+from . import native, pool
+
+
+def available() -> int:
+    """NETDEF_NUM_THREADS where it is set, else the cores that this process may use."""
+    wanted = os.environ.get("NETDEF_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """count - 1 workers beside the calling thread; they spin a moment for the next job, then sleep."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self.lock = threading.Lock()
+        self.block = np.zeros(pool.SIZE, np.int64)
+        self.serve, self.launch = (self._callable(f) for f in pool.compiled())
+        self.asleep = [False] * count
+        self.doors = [threading.Semaphore(0) for _ in range(count)]
+        self.open = True
+        for thread in range(1, count):
+            threading.Thread(target=self._work, args=(thread,), daemon=True, name=f"netdef-{thread}").start()
+
+    @staticmethod
+    def _callable(compiled):
+        kinds = [ctypes.c_int64] * len(compiled._sig.args)
+        return ctypes.CFUNCTYPE(None, *kinds)(compiled.address)
+
+    def _work(self, thread: int) -> None:
+        address = self.block.ctypes.data
+        while self.open:
+            self.serve(address, thread, pool.PATIENCE)
+            self.asleep[thread] = True
+            self.doors[thread].acquire()
+
+    def run(self, function: int, job: np.ndarray, items: int) -> None:
+        with self.lock:
+            for thread in range(1, min(self.count, items)):
+                if self.asleep[thread]:
+                    self.asleep[thread] = False
+                    self.doors[thread].release()
+            self.launch(self.block.ctypes.data, function, job.ctypes.data, items)
+
+    def close(self) -> None:
+        self.open = False
+        for door in self.doors:
+            door.release()
+
+
+FLOAT32 = np.dtype(np.float32)
+_state: dict = {}
+
+
+def count() -> int:
+    """Threads that kernels and BLAS use."""
+    if "count" not in _state:
+        set_count(available())
+    return _state["count"]
+
+
+def set_count(n: int) -> None:
+    """Sets the number of threads of kernels and BLAS together; n < 1 is a ValueError."""
+    if n < 1:
+        raise ValueError(f"threads: got {n}; want 1 or more")
+    _state["count"] = n
+    _state["limits"] = threadpoolctl.threadpool_limits(n, user_api="blas")
+    if "pool" in _state:
+        _state.pop("pool").close()
+
+
+def run(task: native.Task, items: int, *args, dtype: np.dtype = FLOAT32) -> None:
+    """Calls the task's body for items 0 .. items - 1, shared among the threads; returns when all are done.
+
+    `dtype` is that of the arrays of the job's float type. Arrays must be contiguous. Which thread takes an item is
+    left to chance, so a body's result must depend on the item alone.
+    """
+    if "pool" not in _state:
+        _state["pool"] = Pool(count())
+    _state["pool"].run(task.address(dtype), native.pack(args), items)
+
+
+def scratch(name: str, floats: int) -> np.ndarray:
+    """At least `floats` float32 that stay allocated between calls, on a cache line's boundary; each Python thread has
+    its own under each name."""
+    known = _local.__dict__.get(name)
+    if known is None or known.size < floats:
+        whole = np.empty(floats + 32, np.float32)
+        start = -whole.ctypes.data % 64 // 4
+        known = _local.__dict__[name] = whole[start : start + floats + 16]
+    return known
+
+
+_local = threading.local()
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive a fork: the child makes its own pool when it first needs one.
+    os.register_at_fork(after_in_child=lambda: _state.pop("pool", None))

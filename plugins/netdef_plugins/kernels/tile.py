@@ -1,0 +1,109 @@
+"""The register tile: C[MR, NR] (+)= A^T B over packed panels, accumulators never leaving the registers."""
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .simd import I64, VECTOR, VL, fma_function, splat_value, vector_at
+
+# Rows and vectors of the tile: MR * NV accumulators + NV + 1 fit 32 registers (AVX-512, NEON) or 16 (AVX2), and there
+# are enough of them to hide the latency of the fused multiply-add.
+MR, NV = (6, 2) if VL == 8 else (8, 2)
+NR = NV * VL
+pointer = types.CPointer(types.float32)
+
+
+class Loop:
+    """A counted loop in LLVM: `index` and the carried values are phi nodes; end(new values) closes it."""
+
+    def __init__(self, bld, count, start):
+        self.bld, self.count = bld, count
+        entry, fn = bld.block, bld.function
+        self.body, self.after = fn.append_basic_block("loop"), fn.append_basic_block("after")
+        bld.branch(self.body)
+        bld.position_at_end(self.body)
+        self.index = bld.phi(I64)
+        self.index.add_incoming(ir.Constant(I64, 0), entry)
+        self.carried = [bld.phi(v.type) for v in start]
+        for phi, value in zip(self.carried, start, strict=True):
+            phi.add_incoming(value, entry)
+
+    def end(self, values):
+        bld = self.bld
+        following = bld.add(self.index, ir.Constant(I64, 1))
+        self.index.add_incoming(following, bld.block)
+        for phi, value in zip(self.carried, values, strict=True):
+            phi.add_incoming(value, bld.block)
+        bld.cbranch(bld.icmp_signed("<", following, self.count), self.body, self.after)
+        bld.position_at_end(self.after)
+        return values
+
+
+def _times(bld, index, n):
+    return bld.mul(index, ir.Constant(I64, n))
+
+
+def zeros(n):
+    return [ir.Constant(VECTOR, None)] * n
+
+
+def multiply_add(bld, scalars, rows, sums):
+    """sums[i, v] + scalars[i] * rows[v], row by row."""
+    fma, out = fma_function(bld.module), []
+    for i, p in enumerate(scalars):
+        s = splat_value(bld, bld.load(p), VECTOR)
+        out += [bld.call(fma, [s, row, sums[i * len(rows) + v]]) for v, row in enumerate(rows)]
+    return out
+
+
+def put(bld, sums, c, ldc, nv, accumulate):
+    """Stores the tile to c, whose rows are ldc floats apart, or adds it there."""
+    add, end = bld.function.append_basic_block("add"), bld.function.append_basic_block("stored")
+    put = bld.function.append_basic_block("put")
+    where = []
+    for i in range(len(sums) // nv):
+        row = bld.gep(c, [bld.mul(ldc, ir.Constant(I64, i))])
+        where += [vector_at(bld, row, ir.Constant(I64, v * VL)) for v in range(nv)]
+    bld.cbranch(bld.icmp_unsigned("!=", accumulate, ir.Constant(accumulate.type, 0)), add, put)
+    for block in (add, put):
+        bld.position_at_end(block)
+        for p, value in zip(where, sums, strict=True):
+            bld.store(bld.fadd(bld.load(p, align=4), value) if block is add else value, p, align=4)
+        bld.branch(end)
+    bld.position_at_end(end)
+
+
+@intrinsic
+def tile(typingctx, a, b, c, k, ldc, accumulate):
+    """C (+)= A^T B with A of k x MR floats, B of k x NR, both packed, k at least 1."""
+
+    def codegen(context, bld, signature, args):
+        a, b, c, k, ldc, accumulate = args
+        loop = Loop(bld, k, zeros(MR * NV))
+        ak, bk = bld.gep(a, [_times(bld, loop.index, MR)]), bld.gep(b, [_times(bld, loop.index, NR)])
+        rows = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(NV)]
+        scalars = [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(MR)]
+        sums = loop.end(multiply_add(bld, scalars, rows, loop.carried))
+        put(bld, sums, c, ldc, NV, accumulate)
+        return context.get_dummy_value()
+
+    return types.void(pointer, pointer, pointer, types.intp, types.intp, types.boolean), codegen
+
+
+@intrinsic
+def gather_tile(typingctx, x, rows, at, b, c, k, accumulate):
+    """C (+)= sum over p < k of x[rows[i] + at[p]] * B[p, :]: MR rows read in place through two tables of offsets."""
+    table = types.CPointer(types.int64)
+
+    def codegen(context, bld, signature, args):
+        x, rows, at, b, c, k, accumulate = args
+        bases = [bld.gep(x, [bld.load(bld.gep(rows, [ir.Constant(I64, i)]))]) for i in range(MR)]
+        loop = Loop(bld, k, zeros(MR * NV))
+        offset, bk = bld.load(bld.gep(at, [loop.index])), bld.gep(b, [_times(bld, loop.index, NR)])
+        vectors = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(NV)]
+        sums = loop.end(multiply_add(bld, [bld.gep(p, [offset]) for p in bases], vectors, loop.carried))
+        put(bld, sums, c, ir.Constant(I64, NR), NV, accumulate)
+        return context.get_dummy_value()
+
+    sig = types.void(pointer, table, table, pointer, pointer, types.intp, types.boolean)
+    return sig, codegen
