@@ -1,0 +1,1 @@
+"""What a person sees of a run: tables, progress, Caffe's log lines."""

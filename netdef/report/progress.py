@@ -1,0 +1,96 @@
+"""Progress on a terminal: a bar with loss, rate, speed and time left; a line for each test and snapshot above it."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from netdef.report.outputs import Result
+
+
+class Speed(ProgressColumn):
+    """Iterations a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.3g} it/s" if speed else "")
+
+
+def bar(*columns: str) -> Progress:
+    """A progress bar on stderr, with more columns of text after the count."""
+    extra = [TextColumn(column, markup=False) for column in columns]
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        *extra,
+        Speed(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+@contextlib.contextmanager
+def steps(description: str, total: int) -> Iterator[Any]:
+    """A bar over a known number of steps; call what it yields after each."""
+    with bar() as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda: progress.advance(task)
+
+
+class Training:
+    """An observer of training that shows it."""
+
+    def __init__(self) -> None:
+        self._bar = bar("loss {task.fields[loss]:.4g}", "lr {task.fields[rate]:.3g}")
+        self._task: TaskID | None = None
+
+    def start(self, solver: Any) -> None:
+        self._bar.start()
+        name = f"training {solver.net.name}".rstrip()
+        total, done = solver.param.max_iter, solver.iter
+        self._task = self._bar.add_task(Text(name).markup, total=total, completed=done, loss=float("nan"), rate=0.0)
+
+    def iteration(self, solver: Any, loss: float) -> None:
+        if self._task is not None:
+            done = min(solver.iter + 1, solver.param.max_iter)
+            self._bar.update(self._task, completed=done, loss=solver.smoothed_loss, rate=solver.rate)
+
+    def test(self, solver: Any, index: int, results: Iterable[Result]) -> None:
+        self._line(solver, f"test #{index}", test_line(results))
+
+    def snapshot(self, solver: Any, paths: Sequence[Any]) -> None:
+        self._line(solver, "saved", ", ".join(map(str, paths)))
+
+    def end(self, solver: Any, reason: str) -> None:
+        self._bar.stop()
+        self._line(solver, reason, "")
+
+    def close(self) -> None:
+        """Give the terminal back; needed where training ended by an error."""
+        self._bar.stop()
+
+    def _line(self, solver: Any, what: str, text: str) -> None:
+        self._bar.console.print(Text(f"iteration {solver.iter}  {what}  {text}".rstrip()), soft_wrap=True)
+
+
+def test_line(results: Iterable[Result]) -> str:
+    """ "accuracy 0.9712, loss 0.0943"; of an output with many values, the first few."""
+    return ", ".join(f"{name} {_values(values)}" for name, values, _ in results)
+
+
+def _values(values: Any) -> str:
+    shown = " ".join(f"{value:.4g}" for value in values[:4])
+    return f"{shown} ... ({len(values)} values)" if len(values) > 4 else shown
