@@ -12,6 +12,9 @@ class Layer:
     phase: int
     param_str: str
 
+    def __init__(self, layer_param: Any = None):
+        """Called with the LayerParameter, which old classes hand on from an __init__ of their own."""
+
     def setup(self, bottom: Any, top: Any) -> None:
         """Once, before the first reshape."""
 
