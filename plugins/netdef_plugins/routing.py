@@ -1,0 +1,228 @@
+"""Layers that move data unchanged: joined, cut, copied, chosen, dropped."""
+
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from netdef.errors import ExportError
+from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
+
+from .axes import named
+from .rows import add_at, indices
+
+
+class Split(ParameterFree):
+    """Every top is the bottom; the bottom's gradient is the sum of theirs. The tops' data is the bottom's memory."""
+
+    type = "Split"
+    role = "split"
+    tops = (1, None)
+    shares = ("data",)
+    reads = ()
+
+    def infer(self, *shapes):
+        return list(shapes) * len(self.layer_param.top)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        pass
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        dx = bottom[0].diff
+        if len(top) == 1:
+            np.copyto(dx, top[0].diff)
+            return
+        np.add(top[0].diff, top[1].diff, out=dx)
+        for t in top[2:]:
+            dx += t.diff
+
+    def to_onnx(self, graph, inputs):
+        return inputs * len(self.layer_param.top)
+
+
+class Concat(ParameterFree):
+    """The bottoms one after another along axis (once called concat_dim)."""
+
+    type = "Concat"
+    options = "concat_param"
+    bottoms = (1, None)
+    reads = ()
+
+    def infer(self, *shapes):
+        first = shapes[0]
+        axis = named(self.param, "concat_dim", first)
+        for i, other in enumerate(shapes[1:], 1):
+            if len(other) != len(first) or any(a != b for j, (a, b) in enumerate(zip(first, other)) if j != axis):
+                raise LayerError(
+                    f"bottom {i} has shape {other}, bottom 0 has {first}: only axis {axis}, along which they are "
+                    "joined, may differ"
+                )
+        return [(*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])]
+
+    def _parts(self, y: np.ndarray, bottom: list[Blob]) -> list[np.ndarray]:
+        axis = named(self.param, "concat_dim", y.shape)
+        return cut(y, axis, [b.shape[axis] for b in bottom])
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for part, b in zip(self._parts(top[0].data, bottom), bottom, strict=True):
+            np.copyto(part, b.data)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        for part, b, down in zip(self._parts(top[0].diff, bottom), bottom, propagate_down, strict=True):
+            if down:
+                np.copyto(b.diff, part)
+
+    def to_onnx(self, graph, inputs):
+        return [graph.op("Concat", inputs, axis=named(self.param, "concat_dim", graph.shape(inputs[0])))]
+
+
+class Slice(ParameterFree):
+    """The bottom cut along axis (once called slice_dim) before each slice_point, or into equal parts without any."""
+
+    type = "Slice"
+    options = "slice_param"
+    tops = (1, None)
+    reads = ()
+
+    def infer(self, *shapes):
+        x = shapes[0]
+        axis = named(self.param, "slice_dim", x)
+        return [(*x[:axis], n, *x[axis + 1 :]) for n in self._sizes(x[axis], axis)]
+
+    def _sizes(self, size: int, axis: int) -> list[int]:
+        points, tops = list(self.param.slice_point), len(self.layer_param.top)
+        if not points:
+            if size % tops:
+                raise LayerError(
+                    f"axis {axis} of size {size} is not divisible into {tops} equal tops; give slice_point"
+                )
+            return [size // tops] * tops
+        if len(points) != tops - 1:
+            raise LayerError(f"has {len(points)} slice_point for {tops} tops; want {tops - 1}")
+        sizes = [b - a for a, b in pairwise([0, *points, size])]
+        if min(sizes) < 1:
+            raise LayerError(f"slice_point {points}: want them to grow from 1 to at most {size - 1} (axis {axis})")
+        return sizes
+
+    def _parts(self, x: np.ndarray) -> list[np.ndarray]:
+        axis = named(self.param, "slice_dim", x.shape)
+        return cut(x, axis, self._sizes(x.shape[axis], axis))
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for part, t in zip(self._parts(bottom[0].data), top, strict=True):
+            np.copyto(t.data, part)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        for part, t in zip(self._parts(bottom[0].diff), top, strict=True):
+            np.copyto(part, t.diff)
+
+    def to_onnx(self, graph, inputs):
+        x = graph.shape(inputs[0])
+        axis = named(self.param, "slice_dim", x)
+        sizes = self._sizes(x[axis], axis)
+        parts = graph.op("Split", [*inputs, graph.const(np.array(sizes, np.int64))], outputs=len(sizes), axis=axis)
+        return [parts] if len(sizes) == 1 else parts
+
+
+class Silence(ParameterFree):
+    """Takes any bottoms, so that nobody prints them as outputs of the net; their gradient is 0."""
+
+    type = "Silence"
+    bottoms = (1, None)
+    tops = 0
+    reads = ()
+
+    def infer(self, *shapes):
+        return []
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        pass
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        for b, down in zip(bottom, propagate_down, strict=True):
+            if down:
+                b.diff[...] = 0
+
+    def to_onnx(self, graph, inputs):
+        return []
+
+
+class Filter(ParameterFree):
+    """Of every bottom but the last, the items whose entry in the last bottom is not 0: tops of a size the data decides.
+
+    The tops have the bottoms' size until the first pass, and none of the items where nothing is selected.
+    """
+
+    type = "Filter"
+    bottoms = (2, None)
+    tops = (1, None)
+    reads = ()
+
+    def setup(self, bottom_shapes):
+        tops, want = len(self.layer_param.top), len(bottom_shapes) - 1
+        if tops != want:
+            raise LayerError(f"has {tops} tops for {want + 1} bottoms; want {want}, one for each but the selector")
+        self.no_gradient = (want,)
+
+    def infer(self, *shapes):
+        *xs, selector = shapes
+        if not selector or any(n != 1 for n in selector[1:]):
+            raise LayerError(
+                f"the selector (the last bottom) has shape {selector}; want one number an item, (items, 1...)"
+            )
+        for i, x in enumerate(xs):
+            if x[:1] != selector[:1]:
+                raise LayerError(f"bottom {i} has shape {x}, the selector {selector}: want as many items in both")
+        return xs
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.chosen = np.flatnonzero(bottom[-1].data)
+        for b, t in zip(bottom[:-1], top, strict=True):
+            t.reshape(len(self.chosen), *b.shape[1:])
+            np.take(b.data, self.chosen, axis=0, out=t.data, mode="clip")  # "raise" would buffer
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        for b, t, down in zip(bottom[:-1], top, propagate_down[:-1], strict=True):
+            if down:
+                b.diff[...] = 0
+                b.diff[self.chosen] = t.diff
+
+    def to_onnx(self, graph, inputs):
+        raise ExportError(f"layer '{self.name}': Filter has no ONNX form: its tops' sizes depend on the data")
+
+
+class BatchReindex(ParameterFree):
+    """The items of the first bottom that the second names by index, in its order; an item may come often or never."""
+
+    type = "BatchReindex"
+    bottoms = 2
+    no_gradient = (1,)
+    reads = ()
+
+    def infer(self, *shapes):
+        x, index = shapes
+        if not x or len(index) != 1:
+            raise LayerError(f"bottoms have shapes {x} and {index}; want items and, of one axis, their indices")
+        return [(*index, *x[1:])]
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.index = indices(bottom[1].data, bottom[0].shape[0])
+        np.take(bottom[0].data, self.index, axis=0, out=top[0].data, mode="clip")
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            bottom[0].diff[...] = 0
+            add_at(bottom[0].diff, self.index, top[0].diff)
+
+    def to_onnx(self, graph, inputs):
+        return [graph.op("Gather", [inputs[0], graph.op("Cast", inputs[1:], to=7)], axis=0)]
+
+
+def cut(x: np.ndarray, axis: int, sizes: list[int]) -> list[np.ndarray]:
+    """Views of the parts of x, of these sizes along an axis."""
+    ends = list(accumulate(sizes))
+    return [x[(slice(None),) * axis + (slice(end - n, end),)] for n, end in zip(sizes, ends, strict=True)]
+
+
+@hookimpl
+def netdef_layers() -> list[type]:
+    return [Split, Concat, Slice, Silence, Filter, BatchReindex]
