@@ -102,14 +102,12 @@ class Checker:
 
     def _unknown(self, entry: Entry, message: Any) -> NetdefError:
         near = _nearest(entry.name, list(message.fields_by_name))
-        if near:
-            hint = f"; did you mean {near!r}?"
-        elif owners := [m.name for m in message.file.message_types_by_name.values() if entry.name in m.fields_by_name]:
-            hint = f"; it belongs to {', '.join(owners[:4])}"
-        elif entry.name.endswith("_param"):
+        owners = [m.name for m in message.file.message_types_by_name.values() if entry.name in m.fields_by_name]
+        hint = f"; did you mean {near!r}?" if near else ""
+        if owners:
+            hint += f"{' It' if near else '; it'} belongs to {', '.join(owners[:4])}"
+        elif not near and entry.name.endswith("_param"):
             hint = "; no plugin here declares it"
-        else:
-            hint = ""
         return self.source.error(entry.start, f"unknown field {entry.name!r} in {message.name}{hint}")
 
     def _text(self, value: Value) -> str:
