@@ -4,7 +4,7 @@ from typing import Any
 
 from netdef.errors import GraphError, NetdefError, PrototxtError
 
-_TYPES = {
+TYPES = {
     "accuracy": "ACCURACY",
     "bnll": "BNLL",
     "concat": "CONCAT",
@@ -35,7 +35,7 @@ _CONV, _DENSE, _POOL = "convolution_param", "inner_product_param", "pooling_para
 _DATA, _HDF5, _IMAGES, _WINDOW = "data_param", "hdf5_data_param", "image_data_param", "window_data_param"
 
 # the block that holds today what stood flat in a V0 layer, by V0 type; a type that is not named never read it
-_SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
+SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
     "num_output": ("num_output", {"conv": _CONV, "innerproduct": _DENSE}),
     "biasterm": ("bias_term", {"conv": _CONV, "innerproduct": _DENSE}),
     "weight_filler": ("weight_filler", {"conv": _CONV, "innerproduct": _DENSE}),
@@ -72,8 +72,8 @@ _SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
     "det_context_pad": ("context_pad", {"window_data": _WINDOW}),
     "det_crop_mode": ("crop_mode", {"window_data": _WINDOW}),
 }
-_TRANSFORM = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
-_KEPT = ("name", "blobs", "blobs_lr", "weight_decay", "hdf5_output_param")
+TRANSFORM = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
+KEPT = ("name", "blobs", "blobs_lr", "weight_decay", "hdf5_output_param")
 
 
 def needed(net: Any) -> str:
@@ -126,17 +126,17 @@ def _upgrade_layer(old: Any, new: Any) -> None:
     new.CopyFrom(old)
     new.ClearField("layer")
     new.netdef_origin = old.netdef_origin or flat.netdef_origin
-    if flat.type not in _TYPES:
-        raise _at(old, PrototxtError(f"layer {flat.name!r}: no V0 layer type {flat.type!r}; want {', '.join(_TYPES)}"))
+    if flat.type not in TYPES:
+        raise _at(old, PrototxtError(f"layer {flat.name!r}: no V0 layer type {flat.type!r}; want {', '.join(TYPES)}"))
     enum = new.DESCRIPTOR.fields_by_name["type"].enum_type
-    new.type = enum.values_by_name[_TYPES[flat.type]].number
+    new.type = enum.values_by_name[TYPES[flat.type]].number
     for field, value in flat.ListFields():
-        if field.name in _KEPT:
+        if field.name in KEPT:
             _put(new, field.name, value)
-        elif field.name in _TRANSFORM:
-            _put(new.transform_param, _TRANSFORM[field.name], value)
-        elif field.name in _SETTINGS:
-            name, blocks = _SETTINGS[field.name]
+        elif field.name in TRANSFORM:
+            _put(new.transform_param, TRANSFORM[field.name], value)
+        elif field.name in SETTINGS:
+            name, blocks = SETTINGS[field.name]
             if flat.type in blocks:
                 _put(getattr(new, blocks[flat.type]), name, value)
 
