@@ -283,8 +283,7 @@ def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
     tops = len(layer_param.top)
     if len(given) > tops:
         raise LayerError(f"has {len(given)} loss_weight for {tops} tops")
-    weights = list(given) or ([1.0] if layer.is_loss else [])
-    return weights + [0.0] * (tops - len(weights))
+    return list(given) + [0.0] * (tops - len(given))
 
 
 def _no_gradient(layer: Layer, bottoms: int) -> frozenset[int]:

@@ -172,7 +172,10 @@ class Settings:
         """NETDEF_ALLOW, _DENY, _PLUGIN_FILES, _PREFER (Type=plugin): comma-separated; NETDEF_STRICT: 1 or 0."""
 
         def words(key: str) -> tuple[str, ...]:
-            return tuple(w for w in environ.get(key, "").replace(os.pathsep, ",").split(",") if w)
+            text = environ.get(key, "")
+            if key == "NETDEF_PLUGIN_FILES":  # plugins' names may hold the separator of paths
+                text = text.replace(os.pathsep, ",")
+            return tuple(w for w in text.split(",") if w)
 
         prefer = dict(w.split("=", 1) for w in environ.get("NETDEF_PREFER", "").split(",") if "=" in w)
         strict = environ.get("NETDEF_STRICT", "") not in ("", "0")

@@ -12,19 +12,16 @@ from netdef.registry import Registry, Settings
 TEST = 1
 
 
-class Input(ParameterFree):
+class Input(Source):
     """Holds what the test puts in."""
 
-    type, role, bottoms, tops, options, reads = "Input", "input", 0, (0, None), "input_param", ()
+    type, role, tops, options = "Input", "input", (0, None), "input_param"
 
     def infer(self):
         shapes = [tuple(s.dim) for s in self.param.shape]
         return shapes * len(self.layer_param.top) if len(shapes) == 1 else shapes
 
     def forward(self, bottom, top):
-        pass
-
-    def backward(self, top, propagate_down, bottom):
         pass
 
 

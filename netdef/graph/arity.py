@@ -14,13 +14,18 @@ def check_arity(layer: Any, cls: Any) -> None:
             shown = ", ".join(f"'{n}'" for n in names) or "none"
             want = f"{spelled(declared)} {what}" + ("" if declared == 1 else "s")
             raise GraphError(f"{place(layer)}: {cls.type} takes {want}, got {len(names)} ({shown})")
+    downs, bottoms = len(layer.propagate_down), len(layer.bottom)
+    if downs not in (0, bottoms):
+        raise GraphError(f"{place(layer)}: {downs} propagate_down for {bottoms} bottoms; want one for each or none")
 
 
-def automatic_tops(layer: Any, cls: Any) -> None:
-    """A loss written without a top gets one of its own name, as in Caffe."""
+def complete_loss(layer: Any, cls: Any) -> None:
+    """A loss written without a top gets one of its own name, and without a weight 1 on the first, as in Caffe."""
     low, _ = bounds(cls.tops)
     if cls.is_loss:
         layer.top.extend(f"(automatic)_{layer.name}_{t}" for t in range(len(layer.top), low))
+        if not layer.loss_weight:
+            layer.loss_weight.append(1.0)
 
 
 def bounds(declared: int | tuple[int, int | None]) -> tuple[int, int | None]:

@@ -40,7 +40,7 @@ def _cut_what_no_loss_needs(nodes: list[Node]) -> None:
     skipped: set[int] = set()
     for node in reversed(nodes):
         counts = node.has_loss or any(t in under_loss for t in node.tops)
-        if all(t in skipped for t in node.tops):
+        if not node.has_loss and all(t in skipped for t in node.tops):
             node.runs_backward, node.down = False, [False] * len(node.down)
         if counts:
             under_loss.update(node.bottoms)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from netdef.errors import GraphError, PluginError
-from netdef.graph.arity import automatic_tops, check_arity
+from netdef.graph.arity import check_arity, complete_loss
 from netdef.graph.filter import filter_net, place
 from netdef.graph.split import insert_splits
 from netdef.registry import Registry
@@ -19,7 +19,7 @@ def prepare(net: Any, registry: Registry, phase: int, level: int | None, stages:
         raise GraphError(f"net '{net.name}': no layer is left for phase {'TRAIN' if phase == 0 else 'TEST'}")
     classes = [layer_class(layer, registry) for layer in kept.layer]
     for layer, cls in zip(kept.layer, classes, strict=True):
-        automatic_tops(layer, cls)
+        complete_loss(layer, cls)
         check_arity(layer, cls)
     refuse_twice_made_tops(kept)
     return insert_splits(kept, lambda: registry.role("split"))

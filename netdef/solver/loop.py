@@ -180,7 +180,8 @@ class Solver:
             net.forward()
             for name in net.outputs:
                 sums[name] = sums.get(name, 0) + net.blobs[name].data.astype(np.float64)
-        results = [(name, total / self.param.test_iter[k], net.loss_weight(name)) for name, total in sums.items()]
+        mean = {name: np.asarray(total / self.param.test_iter[k]) for name, total in sums.items()}
+        results = [(name, value, net.loss_weight(name)) for name, value in mean.items()]
         self._tell("test", k, results)
         return results
 

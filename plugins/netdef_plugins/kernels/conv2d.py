@@ -26,9 +26,11 @@ def correlate(x, w, bias, y, one: Pass, rows: int, channels: int, groups: int, a
     """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
     plan, picks = one
     a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
-    group = w.size // groups
-    threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, picks.size, picks, group, across,
-                along)  # fmt: skip
+    taps, width = picks.size, 1
+    if taps == across // channels or taps == along // rows:
+        width = channels * taps if along == taps else taps
+    threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, taps, picks, width,
+                w.size // groups, across, along)  # fmt: skip
     work = threads.scratch("work", plan.scratch)
     threads.run(correlate_block, plan.items, x, a, bias, y, work, plan.table)
 

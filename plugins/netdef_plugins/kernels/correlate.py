@@ -6,6 +6,7 @@ from .gather import find_runs, pack_panels, pad_channels
 from .native import fields, helper, task, unpack
 from .simd import VL, greater, integers, load, shift, splat, store_first
 from .tile import MR, NR, tile
+from .turn import turn
 
 
 class Geometry(NamedTuple):
@@ -51,16 +52,23 @@ geometry = fields(Geometry)
 
 @task
 def pack_weights(job, item, thread):
-    """a[tile, c, t, MR] from w[m * across + c * along + picks[t]]; rows past the last one are zeros."""
-    w, a, rows, tiles, channels, taps, picks, group, across, along = unpack(job, "aaiiiiniii")
-    w = shift(w, item // tiles * group)
-    a = shift(a, item * channels * taps * MR)
+    """a[tile, c, t, MR] from w[m * across + c * along + picks[t]]; what stands past the last row does not matter.
+
+    `width` tells how many taps from one on stand side by side: all channels' (channels * taps), one's (taps), or 1.
+    """
+    w, a, rows, tiles, channels, taps, picks, width, group, across, along = unpack(job, "aaiiiiniiii")
     first = item % tiles * MR
-    for c in range(channels):
-        for t in range(taps):
-            for i in range(MR):
-                m = first + i
-                a[(c * taps + t) * MR + i] = w[m * across + c * along + picks[t]] if m < rows else w[0] * 0
+    w = shift(w, item // tiles * group + first * across)
+    rows = min(MR, rows - first)
+    a = shift(a, item * channels * taps * MR)
+    for k in range(0, channels * taps, width):
+        source, target = shift(w, k // taps * along + picks[k % taps]), shift(a, k * MR)
+        if width == 1:
+            for i in range(rows):
+                target[i] = source[i * across]
+        else:
+            for j in range(0, width, VL):
+                turn(shift(source, j), across, rows, min(VL, width - j), shift(target, j * MR), MR, MR)
 
 
 @helper

@@ -1,7 +1,7 @@
 """Reading the pixels that a convolution meets: which runs of memory they are, padded copies, packed panels."""
 
 from .native import helper
-from .simd import VL, load, load_first, shift, splat, store
+from .simd import VL, load, load_first, shift, splat, store, store_first
 from .tile import NR
 
 
@@ -75,18 +75,30 @@ def pad_channels(dst, src, channels, height, width, image, tall, top, left, step
 
 
 @helper
+def copy_lines(dst, src, channels, plane, taps, offsets, n):
+    """Row (c, t) of dst, rows being NR apart, gets n <= NR floats of channel c from offsets[t] on."""
+    for c in range(channels):
+        source, target = shift(src, c * plane), shift(dst, c * taps * NR)
+        for t in range(taps):
+            s, d = shift(source, offsets[t]), shift(target, t * NR)
+            if n == NR:
+                for j in range(0, NR, VL):
+                    store(shift(d, j), load(shift(s, j)))
+            else:
+                for j in range(0, n, VL):
+                    store_first(shift(d, j), load_first(shift(s, j), n - j), n - j)
+
+
+@helper
 def pack_panels(dst, src, channels, plane, taps, offsets, runs, count):
     """Panels of [channels * taps, NR]: row (c, t) of a panel holds its pixels of channel c, moved by offsets[t]."""
-    k, r = channels * taps, 0
-    while r < count:
-        panel = runs[3 * r + 1] // NR
-        s = r
-        while s < count and runs[3 * s + 1] // NR == panel:
-            s += 1
-        base = shift(dst, panel * k * NR)
-        for c in range(channels):
-            for t in range(taps):
-                row, source = shift(base, (c * taps + t) * NR), shift(src, c * plane + offsets[t])
-                for i in range(r, s):
-                    move(shift(row, runs[3 * i + 1] % NR), shift(source, runs[3 * i]), runs[3 * i + 2])
-        r = s
+    for r in range(count):
+        q, n = runs[3 * r + 1], runs[3 * r + 2]
+        panel = shift(dst, q // NR * channels * taps * NR + q % NR)
+        source = shift(src, runs[3 * r])
+        if n == NR:
+            copy_lines(panel, source, channels, plane, taps, offsets, NR)
+        elif n <= VL:
+            copy_lines(panel, source, channels, plane, taps, offsets, min(n, VL))
+        else:
+            copy_lines(panel, source, channels, plane, taps, offsets, n)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from .gather import find_runs, pad_channels
 from .native import fields, helper, task, unpack
-from .simd import integers, shift
+from .simd import VL, integers, shift
 from .tile import MR, NR, gather_tile
+from .turn import turn, turn_add
 
 
 class Geometry(NamedTuple):
@@ -48,13 +49,14 @@ geometry = fields(Geometry)
 
 @helper
 def turn_block(dy, plane, rows, runs, count, out, size):
-    """out[panel, pixel, NR]: the block's pixels of dy, channels last, zeros past the last row."""
-    for m in range((rows + NR - 1) // NR * NR):
+    """out[panel, pixel, NR]: the block's pixels of dy, channels last; what stands past the last row does not matter."""
+    for m in range(0, rows, VL):
         panel = shift(out, m // NR * size * NR + m % NR)
         for r in range(count):
             source, target = shift(dy, m * plane + runs[3 * r]), shift(panel, runs[3 * r + 1] * NR)
-            for j in range(runs[3 * r + 2]):
-                target[j * NR] = source[j] if m < rows else dy[0] * 0
+            for j in range(0, runs[3 * r + 2], VL):
+                n = min(VL, runs[3 * r + 2] - j)
+                turn(shift(source, j), plane, rows - m, n, shift(target, j * NR), NR, VL)
 
 
 @helper
@@ -94,10 +96,12 @@ def multiply(x, lines, tiles, at, dy, panels, size, pixels, sums, more):
 @helper
 def add_sums(g, sums, channels, dw):
     """dw[m, k] += sums[k, m] for all rows and `channels` channels."""
-    for m in range(g.rows):
-        source = shift(sums, m // NR * MR * NR + m % NR)
-        for k in range(channels * g.taps):
-            dw[m * g.channels * g.taps + k] += source[k // MR * g.panels * MR * NR + k % MR * NR]
+    across, depth = g.channels * g.taps, channels * g.taps
+    for k in range(0, depth, MR):
+        line = shift(sums, k * g.panels * NR)
+        for m in range(0, g.rows, VL):
+            n, source = min(VL, g.rows - m), shift(line, m // NR * MR * NR + m % NR)
+            turn_add(source, NR, MR, n, shift(dw, m * across + k), across, min(MR, depth - k))
 
 
 @task
