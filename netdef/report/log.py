@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, Any
 
+import numpy as np
+
 from netdef.report.outputs import Result, outputs
 
 # where BVLC Caffe 1.0 prints each kind of line; some parsers look for it
@@ -30,7 +32,7 @@ def iteration_line(iteration: int, rate: float, seconds: float, display: int, lo
 
 def output_lines(phase: str, results: Iterable[Result]) -> list[str]:
     """A line for each element of each output, numbered through; `phase` is "Train" or "Test"."""
-    named = [(name, value, weight) for name, values, weight in results for value in values]
+    named = [(name, value, weight) for name, values, weight in results for value in np.ravel(values)]
     return [
         f"    {phase} net output #{i}: {name} = {value:g}{share(value, weight)}"
         for i, (name, value, weight) in enumerate(named)
@@ -47,7 +49,7 @@ def value_lines(results: Iterable[Result], start: str = "", weighed: bool = True
     return [
         f"{start}{name} = {value:g}{share(value, weight) if weighed else ''}"
         for name, values, weight in results
-        for value in values
+        for value in np.ravel(values)
     ]
 
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -88,9 +89,9 @@ class Training:
 
 def test_line(results: Iterable[Result]) -> str:
     """ "accuracy 0.9712, loss 0.0943"; of an output with many values, the first few."""
-    return ", ".join(f"{name} {_values(values)}" for name, values, _ in results)
+    return ", ".join(f"{name} {_values(np.ravel(values))}" for name, values, _ in results)
 
 
-def _values(values: Any) -> str:
+def _values(values: np.ndarray) -> str:
     shown = " ".join(f"{value:.4g}" for value in values[:4])
     return f"{shown} ... ({len(values)} values)" if len(values) > 4 else shown
