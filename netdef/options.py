@@ -31,10 +31,11 @@ class Block:
     """A group of options: `permute_param { order: 0 order: 2 }` is Block("permute_param", [Field("order", ...)]).
 
     Where the schema already has a block of this name, the fields are added to it. `message` is the message's own
-    name, by default made from the block's ("PermuteParameter"); it matters only where two blocks share one message.
+    name, by default made from the block's ("PermuteParameter"); it matters where two blocks share one message, and
+    where there is no block at all: Block(message="SolverParameter", fields=...) adds fields to a message by its name.
     """
 
-    name: str
+    name: str = ""
     fields: tuple[Field, ...] = attribute(default=())
     message: str = ""
     doc: str = ""

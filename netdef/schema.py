@@ -49,6 +49,9 @@ class Schema:
         return self._docs.get((message, field), "")
 
     def _add_block(self, provider: str, block: Block) -> None:
+        if not block.name:
+            self._add_message(provider, block.message, block)
+            return
         layer = self._messages["LayerParameter"]
         there = next((f for f in layer.field if f.name == block.name), None)
         message = there.type_name.rsplit(".", 1)[-1] if there else block.message
