@@ -146,7 +146,7 @@ class Layer(ABC):
 
     def rng(self) -> np.random.Generator:
         """Random numbers made from the seed, the layer's name and the pass alone, so that a resumed run repeats."""
-        return np.random.Generator(np.random.Philox(key=[self.key(), 0]))
+        return np.random.Generator(np.random.Philox(key=np.array([self.key(), 0], np.uint64)))
 
     def key(self, count: int | None = None) -> int:
         """The same as 64 bits, for kernels that make a random number from (key, index).
