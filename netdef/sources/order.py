@@ -50,4 +50,5 @@ class Order:
 
 def permutation(n: int, key: int, stream: int) -> np.ndarray:
     """0 to n - 1 in an order drawn from (key, stream): ranks of Philox's numbers, which no NumPy version may change."""
-    return np.argsort(np.random.Philox(key=[key, stream]).random_raw(n), kind="stable")
+    numbers = np.random.Philox(key=np.array([key, stream], np.uint64)).random_raw(n)
+    return np.argsort(numbers, kind="stable")

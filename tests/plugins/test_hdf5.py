@@ -1,0 +1,116 @@
+"""HDF5Data resumes bit for bit; HDF5Output writes what HDF5Data reads."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from nets import fed, net
+
+from netdef.errors import LayerError, SourceError
+
+DIGITS = Path(__file__).parents[2] / "models" / "digits"
+
+
+def data(option, tops=("data", "label"), **settings):
+    names = " ".join(f'top: "{t}"' for t in tops)
+    return net(f'layer {{ name: "in" type: "HDF5Data" {names} hdf5_data_param {{ {option} }} }}', **settings)
+
+
+def digits(seed=3, option="", **settings):
+    return data(f'source: "train.txt" batch_size: 100 shuffle: true {option}', base=DIGITS, seed=seed, **settings)
+
+
+def batches(made, count):
+    found = []
+    for _ in range(count):
+        made.forward()
+        found.append([blob.data.copy() for blob in made.blobs.values()])
+    return found
+
+
+def test_the_digits():
+    made = digits()
+    assert made.layers[0].size == 1437
+    assert made.blobs["data"].shape == (100, 1, 8, 8) and made.blobs["label"].shape == (100,)
+    images, labels = (np.concatenate(arrays)[:1437] for arrays in zip(*batches(made, 15), strict=True))
+    with h5py.File(DIGITS / "train.h5") as f:
+        want = sorted(zip(f["label"][()].tolist(), f["data"][()].reshape(1437, -1).tolist(), strict=True))
+    assert sorted(zip(labels.tolist(), images.reshape(1437, -1).tolist(), strict=True)) == want
+    assert images.min() == 0 and images.max() == 1 and set(images.ravel() * 16) == set(range(17))
+
+
+def test_a_resumed_net_reads_on_where_the_first_stopped():
+    whole = batches(digits(), 40)
+    resumed = digits()
+    resumed.layers[0].passes = 23
+    for got, want in zip(batches(resumed, 17), whole[23:], strict=True):
+        np.testing.assert_array_equal(got[0], want[0])
+        np.testing.assert_array_equal(got[1], want[1])
+
+
+def test_the_order_is_the_seeds():
+    one, other, again = (batches(digits(seed), 1)[0][1].tolist() for seed in (1, 2, 1))
+    assert one == again != other
+
+
+def test_float64_and_unshuffled():
+    made = data('source: "test.txt" batch_size: 7', base=DIGITS, dtype=np.float64)
+    with h5py.File(DIGITS / "test.h5") as f:
+        for p, (images, labels) in enumerate(batches(made, 3)):
+            np.testing.assert_array_equal(images, f["data"][p * 7 : p * 7 + 7])
+            np.testing.assert_array_equal(labels, f["label"][p * 7 : p * 7 + 7])
+    assert made.blobs["data"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "words"),
+    [
+        ('source: "test.txt"', LayerError, "batch_size is 0; want 1 or more"),
+        ("batch_size: 1", LayerError, "has no source"),
+        ('source: "tset.txt" batch_size: 1', SourceError, "no file 'tset.txt'"),
+        ('source: "test.h5" batch_size: 1', SourceError, "is an HDF5 file; want a text file"),
+        ('source: "test.txt" batch_size: 1 } transform_param { scale: 2', LayerError, "does not transform data"),
+    ],
+)
+def test_refusals_name_the_layer(option, error, words):
+    with pytest.raises(error) as found:
+        data(option, base=DIGITS)
+    assert words in str(found.value) and "layer 'in' (HDF5Data)" in str(found.value)
+
+
+def test_output_is_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays = {"x": np.arange(24.0).reshape(4, 3, 2), "y": np.arange(4.0)}
+    made = fed('layer { type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param { file_name: "out.h5" } }', arrays)
+    assert not Path("out.h5").exists()
+    for p in range(3):
+        made.blobs["y"].data[...] = p
+        made.forward()
+    Path("list.txt").write_text("out.h5\n")
+    back = data('source: "list.txt" batch_size: 12')
+    back.forward()
+    np.testing.assert_array_equal(back.blobs["data"].data, np.concatenate([arrays["x"][..., None]] * 3))
+    np.testing.assert_array_equal(back.blobs["label"].data.ravel(), np.repeat([0, 1, 2], 4))
+    assert back.blobs["label"].shape == (12, 1, 1, 1)
+
+
+def test_output_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = 'layer { type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param { file_name: "out.h5" } }'
+    for _ in range(2):
+        fed(text, {"x": np.ones((4, 3)), "y": np.ones(4)}).forward()
+    with h5py.File("out.h5") as f:
+        assert f["data"].shape == (4, 3, 1, 1)
+
+
+def test_output_refusals(tmp_path):
+    text = 'layer {{ type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param {{ {} }} }}'
+    arrays = {"x": np.ones((4, 3)), "y": np.ones(4)}
+    with pytest.raises(LayerError, match="has no file_name"):
+        fed(text.format(""), arrays)
+    with pytest.raises(LayerError, match="differ in their first axis"):
+        fed(text.format('file_name: "o.h5"'), {"x": np.ones((4, 3)), "y": np.ones(3)})
+    path = tmp_path / "gone" / "o.h5"
+    with pytest.raises(SourceError, match="cannot write"):
+        fed(text.format(f'file_name: "{path}"'), arrays).forward()
