@@ -1,0 +1,97 @@
+"""What a layer's own tests call: check_layer proves a case in every way the contract asks, check_gradient in one.
+
+    from netdef.testing import check_layer, load_cases
+
+    @pytest.mark.parametrize("case", load_cases("tests/Permute.prototxt"), ids=str)
+    def test_permute(case):
+        check_layer(case)
+
+A case is a small net in prototxt; see load_cases for the line that introduces one in a file.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from netdef import registry as registries
+from netdef.layer import TRAIN
+from netdef.testing import proofs
+from netdef.testing.bench import Bench
+from netdef.testing.cases import Case, Range, as_range, load_cases
+from netdef.testing.gradient import gradient_faults
+from netdef.testing.steps import step_faults
+
+__all__ = ["BrokenPromiseError", "Case", "Range", "check_gradient", "check_layer", "load_cases"]
+
+Ranges = Mapping[str, Range | str]
+Check = Callable[[Case, registries.Registry], Iterable[str]]
+
+
+class BrokenPromiseError(AssertionError):
+    """Promises of the layer contract that a layer does not keep, one a line."""
+
+
+def check_layer(
+    case: Case | str,
+    *,
+    registry: registries.Registry | None = None,
+    phase: int = TRAIN,
+    ranges: Ranges | None = None,
+    gradient: bool = True,
+    onnx: bool | str = True,
+) -> None:
+    """Prove a case: gradients in float64, and everything else that layer.py promises in a layer's name.
+
+    Gradients with respect to inputs and parameters; update adds and backward writes; propagate_down, `reads`,
+    `in_place` and `infer` mean what they say; a pass repeats; float32 agrees; the memory plan changes nothing; weights
+    survive a file; ONNX Runtime agrees. `case` may be text: the other arguments then say what a case's line would,
+    with ranges as Range or "int:0:5". Raises BrokenPromiseError that lists every promise broken.
+    """
+    case = _case(case, phase, ranges, gradient, onnx)
+    registry = registry or registries.default()
+    checks: list[Check] = [proofs.repeatable]
+    if case.gradient:
+        checks += [_gradients, _steps]
+    checks += [proofs.in_place, proofs.another_batch, proofs.single_precision, proofs.memory_plan]
+    checks += [proofs.weights_round_trip, proofs.onnx_form]
+    _raise(case, (fault for check in checks for fault in _said(check, case, registry)))
+
+
+def check_gradient(
+    case: Case | str,
+    *,
+    registry: registries.Registry | None = None,
+    phase: int = TRAIN,
+    ranges: Ranges | None = None,
+) -> None:
+    """Only the gradients of a case, analytic against numerical. Raises BrokenPromiseError."""
+    case = _case(case, phase, ranges)
+    _raise(case, _said(_gradients, case, registry or registries.default()))
+
+
+def _case(case: Case | str, phase: int, ranges: Ranges | None, gradient: bool = True, onnx: bool | str = True) -> Case:
+    if isinstance(case, Case):
+        return case
+    made = {name: as_range(r) if isinstance(r, str) else r for name, r in (ranges or {}).items()}
+    return Case("case", case, phase, made, gradient, onnx)
+
+
+def _gradients(case: Case, registry: registries.Registry) -> Iterator[str]:
+    yield from gradient_faults(Bench(case, registry))
+
+
+def _steps(case: Case, registry: registries.Registry) -> Iterator[str]:
+    yield from step_faults(Bench(case, registry))
+
+
+def _said(check: Check, case: Case, registry: registries.Registry) -> Iterator[str]:
+    """What a check yields; an exception within it is a fault as well, and the other checks go on."""
+    try:
+        yield from check(case, registry)
+    except Exception as e:
+        name = check.__name__.strip("_").replace("_", " ")
+        yield f"{name}: {type(e).__name__}: {e}"
+
+
+def _raise(case: Case, faults: Iterable[str]) -> None:
+    lines = list(dict.fromkeys(faults))
+    if lines:
+        raise BrokenPromiseError("\n".join([f"{case.file}: case '{case.name}':", *(f"  {line}" for line in lines)]))
