@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .gather import find_runs, pack_panels, pad_channels
 from .native import fields, helper, task, unpack
-from .simd import VL, greater, integers, load, shift, splat, store_first
+from .simd import VL, ZERO, greater, integers, load, shift, splat, store_first
 from .tile import MR, NR, tile
 from .turn import turn
 
@@ -83,9 +83,9 @@ def multiply(a, depth, k0, b, k, panels, tiles, c):
 @helper
 def finish(c, panels, rows, runs, count, y, plane, step, bias, biased, relu):
     """Writes the results to y: row m, run by run, with its bias and the rectifier."""
-    zero = splat(c[0] * 0)
+    zero = splat(ZERO)
     for m in range(rows):
-        b = bias[m] if biased else c[0] * 0
+        b = bias[m] if biased else ZERO
         source, out = shift(c, (m // MR * panels * MR + m % MR) * NR), shift(y, m * plane)
         for r in range(count):
             q, n = runs[3 * r + 1], runs[3 * r + 2]
@@ -93,7 +93,7 @@ def finish(c, panels, rows, runs, count, y, plane, step, bias, biased, relu):
             if step > 1:
                 for j in range(n):
                     v = s[j] + b
-                    d[j * step] = v if v > 0 or not relu else v * 0
+                    d[j * step] = v if v > 0 or not relu else ZERO
             else:
                 for j in range(0, n, VL):
                     v = load(shift(s, j)) + splat(b)

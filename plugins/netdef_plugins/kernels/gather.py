@@ -1,7 +1,7 @@
 """Reading the pixels that a convolution meets: which runs of memory they are, padded copies, packed panels."""
 
 from .native import helper
-from .simd import VL, load, load_first, shift, splat, store, store_first
+from .simd import VL, ZERO, load, load_first, shift, splat, store, store_first
 from .tile import NR
 
 
@@ -20,7 +20,7 @@ def move(dst, src, n):
 def clear(dst, n):
     """Zeros n floats, and up to VL - 1 past them."""
     for i in range(0, n, VL):
-        store(shift(dst, i), splat(dst[0] * 0))
+        store(shift(dst, i), splat(ZERO))
 
 
 @helper

@@ -2,6 +2,7 @@
 
 import operator
 
+import numpy as np
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
@@ -18,6 +19,7 @@ def _width():
 
 
 VL = _width()
+ZERO = np.float32(0)  # never made from memory: what a scratch buffer holds may be NaN, and 0 * NaN is NaN
 VECTOR, MASK = ir.VectorType(F32, VL), ir.VectorType(I1, VL)
 
 

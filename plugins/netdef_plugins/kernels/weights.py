@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .gather import find_runs, pad_channels
 from .native import fields, helper, task, unpack
-from .simd import VL, integers, shift
+from .simd import VL, ZERO, integers, shift
 from .tile import MR, NR, gather_tile
 from .turn import turn, turn_add
 
@@ -160,7 +160,7 @@ def sum_channels(job, item, thread):
     dy, db, batch, channels, plane = unpack(job, "aaiii")
     s = 0.0
     for n in range(batch):
-        part, source = dy[0] * 0, shift(dy, (n * channels + item) * plane)
+        part, source = ZERO, shift(dy, (n * channels + item) * plane)
         for i in range(plane):
             part += source[i]
         s += part
