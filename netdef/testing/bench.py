@@ -41,8 +41,10 @@ class Bench:
         settings = {"phase": case.phase, "seed": 1, "base": case.base, "allow_code": True} | settings
         self.case = case
         self.net = Net(param, dtype=dtype, registry=registry, **settings)
-        for layer in self.net.layers:
+        for layer, tops in zip(self.net.layers, self.net.tops, strict=True):
             _settle(layer)
+            if hasattr(layer, "set_input_arrays"):  # a source whose data only Python can give
+                layer.set_input_arrays(*(random(layer.name, t).standard_normal(top.shape) for t, top in enumerate(tops)))
         self.inputs = _inputs(self.net)
         self.outputs = _outputs(self.net)
         self._statistics = [

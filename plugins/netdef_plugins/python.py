@@ -29,7 +29,6 @@ class Python(Layer):
     type = "Python"
     bottoms = (0, None)
     tops = (0, None)
-    in_place = True
     options = "python_param"
     reads = ("bottom", "top")
 
@@ -42,6 +41,7 @@ class Python(Layer):
             )
         if not self.param.module or not self.param.layer:
             raise LayerError(f"names {named}; want python_param {{ module: MODULE layer: CLASS }}")
+        self.in_place = True  # for the class to answer for, where the prototxt says so
         self.blobs = Blobs(self)
         self.bottom = [Blob(shape, self.dtype) for shape in bottom_shapes]
         self.top = [Blob((), self.dtype) for _ in self.layer_param.top]
