@@ -11,8 +11,8 @@ def indices(x: np.ndarray, count: int) -> np.ndarray:
         index = x.astype(np.int64)
     wrong = (index < 0) | (index >= count)
     if wrong.any():
-        at = int(np.argmax(wrong))
-        raise LayerError(f"index {x.flat[at]:g} at {np.unravel_index(at, x.shape)}: want 0 to {count - 1}")
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise LayerError(f"index {x[at]:g} at {at}: want 0 to {count - 1}")
     return index
 
 
