@@ -1,5 +1,7 @@
 """The memory plan: by simulating every read and write, and by nets that must not notice it."""
 
+import itertools
+
 import numpy as np
 import pytest
 import toys
@@ -243,7 +245,7 @@ def test_inner_blobs_of_a_planned_net_share_memory():
     net.forward()
     inner = [net.blobs[f"b{k}"].data for k in range(1, 12)]
     assert np.shares_memory(inner[0], inner[2])
-    assert not any(np.shares_memory(a, b) for a, b in zip(inner, inner[1:], strict=False))
+    assert not any(np.shares_memory(a, b) for a, b in itertools.pairwise(inner))
     assert all(a.ctypes.data % ALIGN == 0 for a in inner)
 
 
