@@ -32,7 +32,7 @@ def check_shape(shape: tuple[int, ...], what: str, dtype: np.dtype) -> None:
 def readable(size: float) -> str:
     """Bytes as people read them: "3.4 MB"."""
     units = ["B", "kB", "MB", "GB", "TB", "PB"]
-    while size >= 1000 and len(units) > 1:
+    while size >= 999.5 and len(units) > 1:
         size /= 1000
         units.pop(0)
     return f"{size:.3g} {units[0]}"
