@@ -95,12 +95,15 @@ def _print(found: Any, phase: str) -> None:
         "",
         f"{found.parameters:,}",
         f"{found.multiply_adds:,}",
-        readable(found.memory),
+        readable(found.data),
     )
     show(columns, rows, right=("parameters", "multiply-adds", "memory"), total=total)
     print(f"net '{found.net}', phase {phase}: inputs {_names(found.inputs)}, outputs {_names(found.outputs)}")
-    parts = {"data": found.data, "gradients": found.gradients, "parameters": found.weights}
-    print("memory: " + ", ".join(f"{name} {readable(size)}" for name, size in parts.items()))
+    learnt = " with their gradients" if phase == "TRAIN" else ""
+    print(
+        f"memory: {readable(found.memory)}: parameters{learnt} {readable(found.weights)}, blobs "
+        f"{readable(found.planned)} (without sharing {readable(found.one_by_one)})"
+    )
 
 
 def _names(names: list[str]) -> str:

@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> None:
 def _print(found: Any) -> None:
     from netdef.report.tables import show
 
-    columns = ("layer", "type", "forward", "update", "backward", "sum", "share")
+    columns = ("layer", "type", "forward ms", "update ms", "backward ms", "sum ms", "share")
     whole = sum(layer.total for layer in found.layers)
     rows = [
         (x.name, x.type, *map(_ms, (x.forward, x.update, x.backward, x.total)), f"{x.total / (whole or 1):.1%}")
         for x in found.layers
     ]
     sums = [sum(getattr(x, what) for x in found.layers) for what in ("forward", "update", "backward")]
-    show(columns, rows, right=columns[2:], total=("total", "ms", *map(_ms, (*sums, whole)), "100.0%"))
+    show(columns, rows, right=columns[2:], total=("total", f"{len(rows)} layers", *map(_ms, (*sums, whole)), "100.0%"))
     print(f"Average Forward pass: {found.forward:g} ms.")
     print(f"Average Backward pass: {found.backward:g} ms.")
     print(f"Average Forward-Backward: {found.forward_backward:g} ms.")

@@ -1,8 +1,9 @@
 """What a net costs: parameters, multiply-adds and memory, from shapes alone."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from netdef.blob import Blob
+from netdef.memory import plan
 from netdef.net import Net
 
 
@@ -33,13 +34,17 @@ class Cost:
     parameters: int = 0
     multiply_adds: int = 0
     data: int = 0
-    gradients: int = 0
+    """What the tops of all layers hold."""
+    one_by_one: int = 0
+    """Tops and their gradients, each in memory of its own."""
+    planned: int = 0
+    """The same where what is never alive together shares memory, as in training."""
     weights: int = 0
     """Parameters, and their gradients where they are learnt."""
 
     @property
     def memory(self) -> int:
-        return self.data + self.gradients + self.weights
+        return self.planned + self.weights
 
 
 def cost(net: Net) -> Cost:
@@ -48,11 +53,12 @@ def cost(net: Net) -> Cost:
     shown = _source(net)
     seen: set[int] = set()
     for i, layer in enumerate(net.layers):
-        memory = _new_memory(net.tops[i], 0, seen)
+        memory = _new_memory(net.tops[i], seen)
         found.data += memory
         if layer.role != "split":
             found.layers.append(_layer(net, i, shown, memory))
-    found.gradients = _gradients(net)
+    blobs = plan(net)
+    found.one_by_one, found.planned = blobs.unplanned, blobs.arena + blobs.kept
     for p in net.parameters:
         size = p.blob.count * net.dtype.itemsize
         found.parameters += p.blob.count
@@ -84,18 +90,11 @@ def _source(net: Net) -> dict[str, str]:
     return {top: param.bottom[0] for param in splits for top in param.top}
 
 
-def _new_memory(blobs: Any, side: int, seen: set[int]) -> int:
-    """Bytes of the blobs' data (side 0) or diffs (1) in memory that is not in `seen`; adds it there."""
+def _new_memory(blobs: list[Blob], seen: set[int]) -> int:
+    """Bytes of the blobs' data in memory that is not in `seen`; adds it there."""
     size = 0
     for blob in blobs:
-        storage = id(blob.storages[side])
+        storage = id(blob.storages[0])
         size += 0 if storage in seen else blob.count * blob.dtype.itemsize
         seen.add(storage)
     return size
-
-
-def _gradients(net: Net) -> int:
-    """Bytes of the diffs that a backward pass writes or reads; none in a net that is not trained."""
-    seen: set[int] = set()
-    runs = [i for i in range(len(net.layers)) if net.phase == 0 and net.runs_backward[i]]
-    return sum(_new_memory(net.tops[i], 1, seen) for i in runs)

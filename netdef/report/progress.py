@@ -1,6 +1,7 @@
 """Progress on a terminal: a bar with loss, rate, speed and time left; a line for each test and snapshot above it."""
 
 import contextlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from rich.text import Text
 
 from netdef.report.outputs import Result
 
+INTERVAL = 0.1  # seconds between two drawings
+
 
 class Speed(ProgressColumn):
     """Iterations a second."""
@@ -27,6 +30,20 @@ class Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.3g} it/s" if speed else "")
+
+
+class Pace:
+    """Says whether it is time to draw again, so that drawing costs short iterations nothing."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + INTERVAL
+        return True
 
 
 def bar(*columns: str) -> Progress:
@@ -40,6 +57,7 @@ def bar(*columns: str) -> Progress:
         Speed(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        auto_refresh=False,  # a thread that draws would take turns with the one that trains
     )
 
 
@@ -47,8 +65,15 @@ def bar(*columns: str) -> Progress:
 def steps(description: str, total: int) -> Iterator[Any]:
     """A bar over a known number of steps; call what it yields after each."""
     with bar() as progress:
-        task = progress.add_task(description, total=total)
-        yield lambda: progress.advance(task)
+        task, pace, done = progress.add_task(description, total=total), Pace(), 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            if done == total or pace.due():
+                progress.update(task, completed=done, refresh=True)
+
+        yield step
 
 
 class Training:
@@ -57,6 +82,7 @@ class Training:
     def __init__(self) -> None:
         self._bar = bar("loss {task.fields[loss]:.4g}", "lr {task.fields[rate]:.3g}")
         self._task: TaskID | None = None
+        self._pace = Pace()
 
     def start(self, solver: Any) -> None:
         self._bar.start()
@@ -65,9 +91,9 @@ class Training:
         self._task = self._bar.add_task(Text(name).markup, total=total, completed=done, loss=float("nan"), rate=0.0)
 
     def iteration(self, solver: Any, loss: float) -> None:
-        if self._task is not None:
-            done = min(solver.iter + 1, solver.param.max_iter)
-            self._bar.update(self._task, completed=done, loss=solver.smoothed_loss, rate=solver.rate)
+        done = min(solver.iter + 1, solver.param.max_iter)
+        if self._task is not None and (done == solver.param.max_iter or self._pace.due()):
+            self._bar.update(self._task, completed=done, loss=solver.smoothed_loss, rate=solver.rate, refresh=True)
 
     def test(self, solver: Any, index: int, results: Iterable[Result]) -> None:
         self._line(solver, f"test #{index}", test_line(results))

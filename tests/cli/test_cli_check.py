@@ -41,14 +41,16 @@ def test_json_says_everything(run, files):
     conv = found["layers"][1]
     assert conv["plugin"] == "netdef-nn:convolution" and conv["parameter_shapes"] == [[5, 3, 3, 3], [5]]
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"])
-    assert found["memory"] == found["data"] + found["gradients"] + found["weights"]
+    assert found["memory"] == found["planned"] + found["weights"]
+    assert found["data"] == sum(layer["memory"] for layer in found["layers"])
+    assert found["data"] < found["one_by_one"] >= found["planned"]
     assert found["weights"] == found["parameters"] * 8  # float32, and a gradient for each
     assert found["upgraded"] == found["ignored"] == []
 
 
 def test_a_net_that_is_only_used_has_no_gradients(run, files):
     found = json.loads(run("check", "deploy.prototxt", "--json").out)
-    assert found["gradients"] == 0 and found["weights"] == found["parameters"] * 4
+    assert found["one_by_one"] == found["data"] and found["weights"] == found["parameters"] * 4
 
 
 def test_no_parameter_takes_memory(run, files):
@@ -102,8 +104,9 @@ def test_a_blob_fed_by_hand_replaces_its_data_layer(run, files):
 
 
 def test_feeding_leaves_the_net_and_other_phases_alone():
-    from netdef import prototxt
     from netdef_proto.netdef_pb2 import NetParameter
+
+    from netdef import prototxt
 
     net = prototxt.parse(
         'layer { name: "a" type: "Data" top: "x" include { phase: TRAIN } }'

@@ -123,7 +123,19 @@ def test_time_tells_every_layer_and_caffe_s_sums(run, files):
     done = run("time", "net.prototxt", "--iterations", "2")
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert lines[0].split() == ["layer", "type", "forward", "update", "backward", "sum", "share"]
+    assert lines[0].split() == [
+        "layer",
+        "type",
+        "forward",
+        "ms",
+        "update",
+        "ms",
+        "backward",
+        "ms",
+        "sum",
+        "ms",
+        "share",
+    ]
     assert {"data", "conv", "relu", "fc", "loss"} < {line.split()[0] for line in lines}
     assert [line.split(": ")[0] for line in lines[-4:]] == [
         "Average Forward pass",
