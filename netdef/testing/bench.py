@@ -44,7 +44,8 @@ class Bench:
         for layer, tops in zip(self.net.layers, self.net.tops, strict=True):
             _settle(layer)
             if hasattr(layer, "set_input_arrays"):  # a source whose data only Python can give
-                layer.set_input_arrays(*(random(layer.name, t).standard_normal(top.shape) for t, top in enumerate(tops)))
+                arrays = (random(layer.name, t).standard_normal(top.shape) for t, top in enumerate(tops))
+                layer.set_input_arrays(*arrays)
         self.inputs = _inputs(self.net)
         self.outputs = _outputs(self.net)
         self._statistics = [
