@@ -22,6 +22,7 @@ class Eltwise(ParameterFree):
     type = "Eltwise"
     options = "eltwise_param"
     bottoms = (2, None)
+    in_place = True
 
     def setup(self, bottom_shapes):
         self.operation, given = self.param.operation, list(self.param.coeff)
