@@ -1,0 +1,107 @@
+"""Tables, progress and means: plain where nobody watches, drawn on a terminal."""
+
+import io
+import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from netdef.errors import NetdefError
+from netdef.report import progress, tables
+from netdef.report.outputs import Mean
+
+COLUMNS = ("layer", "size")
+ROWS = [("conv[1]", "7"), ("a_very_long_name_" * 10, "12,345"), ("", "0")]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_plain_table_cuts_nothing():
+    stream = io.StringIO()
+    tables.show(COLUMNS, ROWS, right=("size",), total=("total", "9"), file=stream)
+    lines = stream.getvalue().splitlines()
+    assert [line.split() for line in lines] == [
+        ["layer", "size"],
+        ["conv[1]", "7"],
+        ["a_very_long_name_" * 10, "12,345"],
+        ["-", "0"],
+        ["total", "9"],
+    ]
+    assert len({len(line) for line in lines}) == 1  # the last column is flush right
+
+
+def test_a_table_on_a_terminal_keeps_brackets_and_folds(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    tables.show(COLUMNS, ROWS, right=("size",), total=("total", "9"), file=stream)
+    text = stream.getvalue()
+    assert "conv[1]" in text and "total" in text and "…" not in text
+
+
+def test_a_dumb_terminal_is_none(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    tables.show(COLUMNS, ROWS, file=stream)
+    assert stream.getvalue().startswith("layer ")
+
+
+def test_json_takes_dataclasses():
+    @dataclass
+    class Thing:
+        shape: tuple[int, ...]
+
+    stream = io.StringIO()
+    tables.show_json({"things": [Thing((1, 2))]}, stream)
+    assert json.loads(stream.getvalue()) == {"things": [{"shape": [1, 2]}]}
+
+
+def test_the_mean_is_element_by_element():
+    mean = Mean()
+    mean.add([("a", np.array([1.0, 2.0], np.float32), 0.5)])
+    mean.add([("a", np.array([3.0, 6.0], np.float32), 0.5)])
+    [(name, values, weight)] = mean.results
+    assert (name, values.tolist(), weight) == ("a", [2.0, 4.0], 0.5)
+    assert values.dtype == np.float64
+
+
+def test_there_is_no_mean_of_sizes_that_differ():
+    mean = Mean()
+    mean.add([("a", np.zeros(2), 0.0)])
+    with pytest.raises(NetdefError, match="output 'a' has 3 values in one batch and 2 in another"):
+        mean.add([("a", np.zeros(3), 0.0)])
+
+
+def test_a_test_is_one_line_whatever_it_measures():
+    results = [("accuracy", np.array(0.97123), 0.0), ("per_class", np.arange(10.0), 0.0)]
+    assert progress.test_line(results) == "accuracy 0.9712, per_class 0 1 2 3 ... (10 values)"
+
+
+def test_drawing_keeps_a_pace(monkeypatch):
+    clock = iter([0.0, 0.05, 0.2, 0.21])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    pace = progress.Pace()
+    assert [pace.due() for _ in range(4)] == [True, False, True, False]
+
+
+def test_training_shows_its_last_iteration(monkeypatch, capsys):
+    solver = SimpleNamespace(
+        iter=0,
+        net=SimpleNamespace(name="a[b]"),
+        param=SimpleNamespace(max_iter=3),
+        smoothed_loss=0.5,
+        rate=0.01,
+    )
+    shown = progress.Training()
+    shown.start(solver)
+    for solver.iter in range(3):
+        shown.iteration(solver, 0.5)
+    shown.end(solver, "done")
+    shown.close()
+    text = capsys.readouterr().err
+    assert "training a[b]" in text and "3/3 loss 0.5 lr 0.01" in text and "iteration 2  done" in text
