@@ -82,19 +82,17 @@ def test_a_disk_that_fails_late_is_a_message(tmp_path, monkeypatch, step):
     path = tmp_path / "f"
     path.write_text("old")
     monkeypatch.setattr(files.os, step, full)
-    with pytest.raises(NetdefError, match="cannot write .*/f: No space left on device; .* unchanged"):
-        with replacing(path) as f:
-            f.write(b"new")
+    no_space = r"cannot write .*/f: No space left on device; .* unchanged"
+    with pytest.raises(NetdefError, match=no_space), replacing(path) as f:
+        f.write(b"new")
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["f"]
 
 
 def test_a_missing_folder_is_a_message(tmp_path):
-    with (
-        pytest.raises(NetdefError, match="cannot write .*/no/f: No such file or directory"),
-        replacing_path(tmp_path / "no" / "f"),
-    ):
+    missing = r"cannot write .*/no/f: No such file or directory"
+    with pytest.raises(NetdefError, match=missing), replacing_path(tmp_path / "no" / "f"):
         pass
 
 
@@ -104,5 +102,5 @@ def test_snapshots_are_refused_before_any_work(tmp_path):
     with pytest.raises(NetdefError, match=f"cannot write snapshots as .*; make it first: mkdir -p {tmp_path}/no"):
         check_writable(tmp_path / "no" / "prefix")
     (tmp_path / "file").touch()
-    with pytest.raises(NetdefError, match="cannot write snapshots as"):
+    with pytest.raises(NetdefError, match=r"cannot write snapshots as"):
         check_writable(tmp_path / "file" / "prefix")

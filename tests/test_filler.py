@@ -32,7 +32,7 @@ def close_to(x, quantile):
 
 
 def test_caffes_seven_and_no_other():
-    assert sorted(FILLERS) == "bilinear constant gaussian msra positive_unitball uniform xavier".split()
+    assert sorted(FILLERS) == ["bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier"]
     assert all(f.__doc__ for f in FILLERS.values())
 
 
@@ -45,7 +45,7 @@ def test_uniform():
     x = fill("uniform", min=-1.5, max=4)
     assert -1.5 <= x.min() < x.max() < 4
     close_to(x, lambda p: -1.5 + 5.5 * p)
-    assert 0 <= fill("uniform").min(), "from 0 to 1 unless said otherwise"
+    assert fill("uniform").min() >= 0, "from 0 to 1 unless said otherwise"
     assert fill("uniform").max() < 1
 
 
