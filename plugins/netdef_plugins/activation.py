@@ -4,35 +4,39 @@ import math
 
 import numpy as np
 
-from netdef.layer import Blob, Layer, LayerError, hookimpl
+from netdef.layer import Blob, Layer, LayerError, ParameterFree, hookimpl
 
 from .axes import fold
 from .elementwise import Elementwise, slabs
 
 
-class ReLU(Elementwise):
+class ReLU(ParameterFree):
     """max(0, x) + negative_slope * min(0, x); the gradient at 0 is negative_slope."""
 
     type = "ReLU"
     options = "relu_param"
+    in_place = True
+    reads = ("top",)
 
     def setup(self, bottom_shapes):
-        self.s = self.param.negative_slope
-        if self.s < 0:  # y no longer tells the sign of x
+        self.slope = self.param.negative_slope
+        if self.slope < 0:  # y no longer tells the sign of x
             self.reads, self.in_place = ("bottom",), False
 
-    def value(self, x):
-        if not self.s:
-            return np.maximum(x, 0)
-        return (np.maximum if self.s <= 1 else np.minimum)(x, self.s * x)
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        from .kernels import elementwise
 
-    def slope(self, v):
-        positive = (v > 0).astype(v.dtype)
-        return self.s + (1 - self.s) * positive if self.s else positive
+        elementwise.relu(bottom[0].data, top[0].data, self.slope)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        from .kernels import elementwise
+
+        known = top[0] if "top" in self.reads else bottom[0]
+        elementwise.relu_backward(top[0].diff, known.data, bottom[0].diff, self.slope)
 
     def to_onnx(self, graph, inputs):
-        if self.s:
-            return [graph.op("LeakyRelu", inputs, alpha=self.s)]
+        if self.slope:
+            return [graph.op("LeakyRelu", inputs, alpha=self.slope)]
         return [graph.op("Relu", inputs)]
 
 
@@ -73,7 +77,7 @@ class PReLU(Layer):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         a = self.blobs[0].data.reshape(-1, 1)
         for x, dy, dx in slabs(*(self._fold(v) for v in (bottom[0].data, top[0].diff, bottom[0].diff))):
-            np.multiply(dy, np.where(x > 0, np.ones_like(a), a), out=dx)
+            np.multiply(dy, a + (1 - a) * (x > 0).astype(x.dtype), out=dx)
 
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
         da = self.blobs[0].diff.reshape(-1)
@@ -103,8 +107,9 @@ class ELU(Elementwise):
         return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
 
     def slope(self, v):
-        left = v + self.alpha if "top" in self.reads else self.alpha * np.exp(np.minimum(v, 0))
-        return np.where(v > 0, v.dtype.type(1), left)
+        left = np.minimum(v, 0)
+        left = left + self.alpha if "top" in self.reads else self.alpha * np.exp(left)
+        return left + (1 - self.alpha) * (v > 0).astype(v.dtype)
 
     def to_onnx(self, graph, inputs):
         return [graph.op("Elu", inputs, alpha=self.alpha)]

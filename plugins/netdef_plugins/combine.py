@@ -82,13 +82,13 @@ def product_but(xs: list[np.ndarray], i: int) -> np.ndarray:
 
 
 def is_largest(xs: list[np.ndarray], i: int) -> np.ndarray:
-    """1 where the i-th is the one that Caffe takes for the largest, else 0."""
-    winner = (xs[1] >= xs[0]).astype(np.int32)
-    largest = np.maximum(xs[0], xs[1])
-    for j, x in enumerate(xs[2:], 2):
-        winner[x > largest] = j
-        largest = np.maximum(largest, x)
-    return (winner == i).astype(xs[0].dtype)
+    """1 where the i-th is the one that Caffe takes for the largest, else 0; of equals it takes 1 before 0 before 2."""
+
+    def precedes(j: int) -> bool:
+        return (i, j) == (1, 0) or (i < j and (i, j) != (0, 1))
+
+    wins = [(xs[i] >= x) if precedes(j) else (xs[i] > x) for j, x in enumerate(xs) if j != i]
+    return np.logical_and.reduce(wins).astype(xs[0].dtype)
 
 
 class Along(Layer):
