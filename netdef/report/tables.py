@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Container, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import IO, Any
 
 from netdef.report.terminal import is_terminal
@@ -28,7 +28,11 @@ def show(
 
 def show_json(value: Any, file: IO[str] | None = None) -> None:
     """Print plain data, in which dataclasses may be, as JSON."""
-    print(json.dumps(value, indent=2, default=asdict), file=file or sys.stdout)
+    print(json.dumps(value, indent=2, default=_as_data), file=file or sys.stdout)
+
+
+def _as_data(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def plain(columns: Sequence[str], rows: Rows, right: Container[str] = ()) -> str:

@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import onnx
@@ -89,6 +92,21 @@ def test_a_terminal_sees_tests_and_snapshots_in_one_line_each(run, files, monkey
     assert "iteration 5  saved  small_iter_5.caffemodel, small_iter_5.solverstate" in lines
     assert lines[-1] == "iteration 10  done"
     assert "Optimization Done." not in done.err and "Optimization Done." in Path("run.log").read_text()
+
+
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, []), (signal.SIGHUP, ["-sighup_effect=stop"])])
+def test_a_signal_stops_training_with_a_snapshot(files, number, words):
+    text = Path("solver.prototxt").read_text().replace("max_iter: 10", "max_iter: 1000000000")
+    Path("long.prototxt").write_text(text.replace("snapshot: 5", ""))
+    command = [sys.executable, "-m", "netdef", "train", "long.prototxt", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "Iteration 2 " in line:
+                process.send_signal(number)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 0 and "Optimization stopped early." in rest
+    assert list(files.glob("small_iter_*.caffemodel")) and list(files.glob("small_iter_*.solverstate"))
 
 
 def test_testing_prints_batches_and_means(run, trained):
