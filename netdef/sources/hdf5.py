@@ -14,7 +14,11 @@ from netdef.sources.order import Order
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 CACHE = 1 << 29
-"""Bytes of file contents kept; a file larger than this is read row by row."""
+"""Bytes of file contents kept. A larger file is read row by row, which shuffling makes slow: better split it."""
+CHUNKS = 1 << 26
+"""Bytes of such a file's chunks kept by HDF5."""
+SLOTS = 100_003
+"""Places in its table of chunks; a prime, as HDF5 asks."""
 
 
 def listed(source: Path) -> list[Path]:
@@ -54,6 +58,7 @@ class Reader:
         self.paths, self.names, self.dtype = list(paths), list(names), np.dtype(dtype)
         self.cache = cache
         self._kept: OrderedDict[int, list[np.ndarray]] = OrderedDict()
+        self._open: tuple[int, Any] | None = None
         self._shapes = [self._look(path) for path in self.paths]
         self.records = [shape[1:] for shape in self._shapes[0]]
         """The shape of one record in each dataset."""
@@ -83,13 +88,32 @@ class Reader:
         consecutive = rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
         pick = slice(int(rows[0]), int(rows[-1]) + 1) if consecutive else rows
         if file not in self._kept:
-            with _opened(self.paths[file]) as f:
-                self._unchanged(file, f)
+            with _blaming(self.paths[file]):
+                f = self._opened(file)
                 if self._bytes(f) > self.cache:
                     return [_some(f[name], pick) for name in self.names]
-                self._keep(file, [f[name][()] for name in self.names])
+                arrays = [f[name][()] for name in self.names]
+            self.close()
+            self._keep(file, arrays)
         self._kept.move_to_end(file)
         return [array[pick] for array in self._kept[file]]
+
+    def _opened(self, file: int) -> Any:
+        """The file, left open for the next batch; one at a time."""
+        import h5py
+
+        if self._open is None or self._open[0] != file:
+            self.close()
+            f = h5py.File(self.paths[file], "r", rdcc_nbytes=CHUNKS, rdcc_nslots=SLOTS)
+            self._open = (file, f)
+            self._unchanged(file, f)
+        return self._open[1]
+
+    def close(self) -> None:
+        """Close the file that is open, if one is; the next batch opens it again."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
 
     def _keep(self, file: int, arrays: list[np.ndarray]) -> None:
         """Remember a file's arrays; the files not used for longest give way."""
@@ -104,7 +128,7 @@ class Reader:
         """The shapes of the datasets in a file, checked against one another."""
         import h5py
 
-        with _opened(path) as f:
+        with _blaming(path), h5py.File(path, "r") as f:
             found = [name for name in f if isinstance(f[name], h5py.Dataset)]
             for name in self.names:
                 if not isinstance(f.get(name), h5py.Dataset):
@@ -127,6 +151,7 @@ class Reader:
     def _unchanged(self, file: int, f: Any) -> None:
         now = [tuple(f[name].shape) if name in f else None for name in self.names]
         if now != self._shapes[file]:
+            self.close()
             raise SourceError(f"{self.paths[file]} changed while in use: shapes {now}, before {self._shapes[file]}")
 
 
@@ -139,13 +164,10 @@ def _some(dataset: Any, pick: slice | np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """An open HDF5 file; what HDF5 says on the way becomes a SourceError naming it."""
-    import h5py
-
+def _blaming(path: Path) -> Iterator[None]:
+    """What HDF5 says within the block becomes a SourceError naming the file."""
     try:
-        with h5py.File(path, "r") as f:
-            yield f
+        yield
     except (OSError, KeyError, RuntimeError) as e:
         cause = "no such file" if isinstance(e, FileNotFoundError) else f"cannot be read as HDF5: {e}"
         raise SourceError(f"{path}: {cause}") from None
