@@ -1,0 +1,259 @@
+"""Convolution, its transpose, and the columns that older Caffe makes it of."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netdef.layer import Blob, Layer, LayerError, ParameterFree, Shape, hookimpl
+from netdef_plugins.windows import Window, per_axis, volume
+
+Array = np.ndarray
+
+
+def kernels(w: Array) -> Any:
+    """Who convolves with w, imported when first needed: compiled loops for two spatial axes, else NumPy."""
+    if w.ndim == 4:
+        from netdef_plugins.kernels import conv2d
+
+        return conv2d
+    from netdef_plugins.kernels import conv_nd
+
+    return conv_nd
+
+
+def geometry(param: Any, shape: Shape) -> tuple[int, Window]:
+    """The axis of channels and the window of a convolution_param, for bottoms like `shape`."""
+    axis = param.axis + len(shape) * (param.axis < 0)
+    if not 0 <= axis < len(shape):
+        raise LayerError(f"axis is {param.axis}, the bottom has {len(shape)} axes {shape}; want an axis it has")
+    axes = len(shape) - axis - 1
+    window = Window(
+        per_axis(param, "kernel_size", "kernel", axes, None),
+        per_axis(param, "stride", "stride", axes, 1),
+        per_axis(param, "pad", "pad", axes, 0, least=0),
+        per_axis(param, "dilation", "dilation", axes, 1),
+    )
+    return axis, window
+
+
+class Filters(Layer):
+    """What Convolution and Deconvolution share: every bottom meets the same w and b and gives a top of its own.
+
+    Axes before `axis` are so many images; `axis` holds the channels; the window moves along all after it.
+    """
+
+    bottoms = (1, None)
+    tops = (1, None)
+    options = "convolution_param"
+    onnx: str
+    """The operation of ONNX."""
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        p = self.param
+        self.axis, self.window = geometry(p, bottom_shapes[0])
+        self.axes, self.channels = len(bottom_shapes[0]), bottom_shapes[0][self.axis]
+        for what, value in (("num_output", p.num_output), ("group", p.group)):
+            if value < 1:
+                raise LayerError(f"{what} is {value}; want at least 1")
+        for what, value in (("channels of the bottom", self.channels), ("num_output", p.num_output)):
+            if value % p.group:
+                raise LayerError(f"group {p.group} does not divide the {value} {what}")
+        rows, columns = self.rows_and_columns()
+        self.add_blob((rows, columns // p.group, *self.window.kernel), p.weight_filler)
+        if p.bias_term:
+            self.add_blob((p.num_output,), p.bias_filler)
+
+    @abstractmethod
+    def rows_and_columns(self) -> tuple[int, int]:
+        """Channels behind and before a convolution with w."""
+
+    @abstractmethod
+    def moved(self, image: Shape) -> Shape:
+        """The spatial sizes of the top."""
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        if len(self.layer_param.top) != len(shapes):
+            raise LayerError(f"has {len(shapes)} bottoms for {len(self.layer_param.top)} tops; want as many of each")
+        return [self._top_shape(shape) for shape in shapes]
+
+    def _top_shape(self, shape: Shape) -> Shape:
+        if len(shape) != self.axes or shape[self.axis] != self.channels:
+            want = f"{self.axes} axes and {self.channels} channels on axis {self.axis}, as w was made for"
+            raise LayerError(f"a bottom has shape {shape}; want {want}")
+        return (*shape[: self.axis], self.param.num_output, *self.moved(shape[self.axis + 1 :]))
+
+    def images(self, x: Array) -> Array:
+        """A view [N, channels, ...]."""
+        return x.reshape(-1, *x.shape[self.axis :])
+
+    @property
+    def how(self) -> tuple[Shape, Shape, Shape, int]:
+        """stride, pad, dilation, group: the arguments that all kernels share."""
+        return self.window.stride, self.window.pad, self.window.dilation, self.param.group
+
+    @property
+    def bias(self) -> Array | None:
+        return self.blobs[1].data if self.param.bias_term else None
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        return [self._one_to_onnx(graph, x) for x in inputs]
+
+    def _one_to_onnx(self, graph: Any, x: str) -> str:
+        shape = graph.shape(x)
+        image = shape[self.axis + 1 :] or (1,)  # ONNX wants a spatial axis
+        w = graph.weight(self, 0)
+        plain = self.axis == 1 and len(shape) > 2
+        if not plain:
+            x = graph.op("Reshape", [x, graph.const(np.array([-1, self.channels, *image]))])
+        if not self.window.kernel:
+            w = graph.const(self.blobs[0].data[..., None], "w")
+        b = [graph.weight(self, 1)] if self.param.bias_term else []
+        y = graph.op(self.onnx, [x, w, *b], group=self.param.group, **attributes(self.window))
+        return y if plain else graph.op("Reshape", [y, graph.const(np.array(self._top_shape(shape)))])
+
+
+def attributes(window: Window) -> dict[str, Shape]:
+    """A window in the words of ONNX."""
+    if not window.kernel:
+        return {}
+    return {
+        "kernel_shape": window.kernel,
+        "strides": window.stride,
+        "pads": window.pad * 2,
+        "dilations": window.dilation,
+    }
+
+
+class Convolution(Filters):
+    """y[m, o] = b[m] + sum over c, k of w[m, c, k] x[c, o * stride - pad + k * dilation].
+
+    w[num_output, channels / group, ...]; the window moves along as many axes as the bottom has after `axis`: two for
+    images, three for volumes, even none. The g-th group of outputs sees the g-th group of channels. engine and
+    force_nd_im2col choose between equal results and are ignored.
+    """
+
+    type = "Convolution"
+    onnx = "Conv"
+
+    def rows_and_columns(self) -> tuple[int, int]:
+        return self.param.num_output, self.channels
+
+    def moved(self, image: Shape) -> Shape:
+        return self.window.steps(image)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        w = self.blobs[0].data
+        for x, y in zip(bottom, top, strict=True):
+            kernels(w).forward(self.images(x.data), w, self.bias, self.images(y.data), *self.how)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        w = self.blobs[0].data
+        for x, y, down in zip(bottom, top, propagate_down, strict=True):
+            if down:
+                kernels(w).backward(self.images(y.diff), w, self.images(x.diff), *self.how)
+
+    def update(self, top: list[Blob], bottom: list[Blob]) -> None:
+        dw = self.blobs[0].diff
+        db = self.blobs[1].diff if self.param.bias_term else None
+        for x, y in zip(bottom, top, strict=True):
+            kernels(dw).update(self.images(y.diff), self.images(x.data), dw, db, *self.how)
+
+    def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
+        return sum(volume(shape) for shape in top_shapes) * volume(self.blobs[0].shape[1:])
+
+
+class Deconvolution(Filters):
+    """The transpose of Convolution: forward is its backward, w[channels, num_output / group, ...]; then b is added.
+
+    The top's sizes are stride * (n - 1) + dilation * (kernel - 1) + 1 - 2 pad. With group = num_output = channels,
+    kernel 2 f - f % 2, stride f, pad (f - 1) / 2 rounded up and the bilinear filler it enlarges an image by f.
+    """
+
+    type = "Deconvolution"
+    onnx = "ConvTranspose"
+
+    def rows_and_columns(self) -> tuple[int, int]:
+        return self.channels, self.param.num_output
+
+    def moved(self, image: Shape) -> Shape:
+        return self.window.spread(image)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        w = self.blobs[0].data
+        for x, y in zip(bottom, top, strict=True):
+            out = self.images(y.data)
+            kernels(w).backward(self.images(x.data), w, out, *self.how)
+            if self.bias is not None:
+                out += self.bias.reshape(-1, *[1] * len(self.window.kernel))
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        w = self.blobs[0].data
+        for x, y, down in zip(bottom, top, propagate_down, strict=True):
+            if down:
+                kernels(w).forward(self.images(y.diff), w, None, self.images(x.diff), *self.how)
+
+    def update(self, top: list[Blob], bottom: list[Blob]) -> None:
+        dw = self.blobs[0].diff
+        for x, y in zip(bottom, top, strict=True):
+            dy = self.images(y.diff)
+            kernels(dw).update(self.images(x.data), dy, dw, None, *self.how)
+            if self.param.bias_term:
+                self.blobs[1].diff += dy.sum(axis=(0, *range(2, dy.ndim)))
+
+    def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
+        return sum(volume(shape) for shape in bottom_shapes) * volume(self.blobs[0].shape[1:])
+
+
+class Im2col(ParameterFree):
+    """y[c * K + k, o] = x[c, o * stride - pad + k * dilation], 0 in the padding: what a window meets becomes channels.
+
+    K is the number of positions in the kernel. Only kernel, stride, pad, dilation and axis of convolution_param matter.
+    """
+
+    type = "Im2col"
+    options = "convolution_param"
+    reads = ()
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        self.axis, self.window = geometry(self.param, bottom_shapes[0])
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        shape, axes = shapes[0], len(self.window.kernel)
+        if len(shape) - self.axis - 1 != axes:
+            raise LayerError(f"the bottom's shape is {shape}; want {axes} axes after axis {self.axis}")
+        channels = shape[self.axis] * volume(self.window.kernel)
+        return [(*shape[: self.axis], channels, *self.window.steps(shape[self.axis + 1 :]))]
+
+    def _split(self, x: Array, columns: Array) -> tuple[Array, Array]:
+        """Views [N, C, ...] and [N, C, K, ...]."""
+        x = x.reshape(-1, *x.shape[self.axis :])
+        return x, columns.reshape(*x.shape[:2], -1, *columns.shape[self.axis + 1 :])
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x, columns = self._split(bottom[0].data, top[0].data)
+        columns.fill(0)
+        for tap, pixels, places in self.window.taps(x.shape[2:], columns.shape[3:]):
+            columns[(slice(None), slice(None), tap, *places)] = x[(..., *pixels)]
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        dx, columns = self._split(bottom[0].diff, top[0].diff)
+        dx.fill(0)
+        for tap, pixels, places in self.window.taps(dx.shape[2:], columns.shape[3:]):
+            dx[(..., *pixels)] += columns[(slice(None), slice(None), tap, *places)]
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        """A convolution of each channel by itself, with one filter for each position."""
+        shape = graph.shape(inputs[0])
+        channels, positions = shape[self.axis], volume(self.window.kernel)
+        w = np.tile(np.eye(positions, dtype=np.float32), (channels, 1))
+        w = graph.const(w.reshape(-1, 1, *(self.window.kernel or (1,))), "w")
+        x = graph.op("Reshape", [inputs[0], graph.const(np.array([-1, channels, *(shape[self.axis + 1 :] or (1,))]))])
+        y = graph.op("Conv", [x, w], group=channels, **attributes(self.window))
+        return [graph.op("Reshape", [y, graph.const(np.array(self.infer(shape)[0]))])]
+
+
+@hookimpl
+def netdef_layers() -> list[type]:
+    return [Convolution, Deconvolution, Im2col]
