@@ -1,0 +1,238 @@
+"""Normalization: by neighbouring channels or pixels, by the batch's statistics, by each image's own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netdef.layer import TEST, Blob, LayerError, ParameterFree, Shape, hookimpl
+from netdef_plugins.pooling import pools
+from netdef_plugins.pooling_onnx import OnnxPooling
+from netdef_plugins.windows import Window, volume
+
+Array = np.ndarray
+WITHIN_CHANNEL = 1
+
+
+class LRN(ParameterFree):
+    """y = x * s^-beta; ACROSS_CHANNELS: s = k + alpha * the mean of x^2 over local_size channels around each.
+
+    WITHIN_CHANNEL: s = 1 + alpha * the mean of x^2 over local_size x local_size pixels; k is not used. What lies
+    beyond the edge counts as zero.
+    """
+
+    type = "LRN"
+    options = "lrn_param"
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        if self.param.local_size % 2 == 0:
+            raise LayerError(f"local_size is {self.param.local_size}; want an odd number, as many before as behind")
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        if len(shapes[0]) != 4:
+            raise LayerError(f"the bottom's shape is {shapes[0]}; want (number, channels, height, width)")
+        return [shapes[0]]
+
+    @property
+    def within(self) -> bool:
+        return self.param.norm_region == WITHIN_CHANNEL
+
+    @property
+    def window(self) -> Window:
+        n = self.param.local_size
+        return Window((n, n), (1, 1), (n // 2, n // 2), (1, 1))
+
+    def mean(self, x: Array) -> Array:
+        """The mean over the neighbourhood, symmetric in who is whose neighbour: its own transpose."""
+        if self.within:
+            y, w = np.empty_like(x), self.window
+            pools(x).average_forward(x, y, w.kernel, w.stride, w.pad)
+            return y
+        y, channels = x.copy(), x.shape[1]
+        for shift in range(1, min(self.param.local_size // 2 + 1, channels)):
+            y[:, shift:] += x[:, :-shift]
+            y[:, :-shift] += x[:, shift:]
+        return y / x.dtype.type(self.param.local_size)
+
+    def scale(self, x: Array) -> Array:
+        return (1 if self.within else self.param.k) + self.param.alpha * self.mean(x * x)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        np.multiply(x, self.scale(x) ** -self.param.beta, out=top[0].data)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """dx = dy * s^-beta - 2 alpha beta x * mean(dy * x * s^(-beta - 1))."""
+        p, x, dy = self.param, bottom[0].data, top[0].diff
+        s = self.scale(x)
+        direct = dy * s**-p.beta
+        bottom[0].diff[...] = direct - 2 * p.alpha * p.beta * x * self.mean(direct * x / s)
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        p, x = self.param, inputs[0]
+        if not self.within:
+            return [graph.op("LRN", [x], size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)]
+        shape = graph.shape(x)
+        mean = OnnxPooling(graph, shape, self.window, shape).average(graph.op("Mul", [x, x]))
+        s = graph.op("Add", [graph.op("Mul", [mean, constant(graph, p.alpha)]), constant(graph, 1)])
+        return [graph.op("Mul", [x, graph.op("Pow", [s, constant(graph, -p.beta)])])]
+
+
+def constant(graph: Any, value: float) -> str:
+    return graph.const(np.float32(value))
+
+
+class BatchNorm(ParameterFree):
+    """y = (x - mean) / sqrt(variance + eps), per channel (axis 1).
+
+    TRAIN takes mean and variance from the batch and adds them, and a 1, to the blobs: mean, variance (as m / (m - 1)
+    of m numbers) and factor, each first multiplied by moving_average_fraction. TEST takes mean / factor and
+    variance / factor, 0 while the factor is 0. use_global_stats decides in place of the phase. No scale and no bias: a
+    Scale layer follows.
+    """
+
+    type = "BatchNorm"
+    options = "batch_norm_param"
+    in_place = True
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return () if self.fixed else ("top",)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether mean and variance are the blobs'."""
+        p = self.param
+        return bool(p.use_global_stats) if p.HasField("use_global_stats") else self.phase == TEST
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        channels = grouped(bottom_shapes[0])[1]
+        for shape in ((channels,), (channels,), (1,)):
+            self.add_blob(shape, learns=False)
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        channels = grouped(shapes[0])[1]
+        if channels != self.blobs[0].count:
+            raise LayerError(f"the bottom's shape is {shapes[0]}; want {self.blobs[0].count} channels on axis 1")
+        return [shapes[0]]
+
+    def moving(self) -> tuple[Array, Array]:
+        """The moving averages of mean and variance."""
+        mean, variance, factor = (blob.data for blob in self.blobs)
+        weight = 0 if factor[0] == 0 else 1 / factor[0]
+        return mean * weight, variance * weight
+
+    def remember(self, mean: Array, variance: Array, m: int) -> None:
+        fraction = self.param.moving_average_fraction
+        for blob, new in zip(self.blobs, (mean, variance * (m / max(m - 1, 1)), 1), strict=True):
+            blob.data[...] = blob.data * fraction + new
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape = grouped(bottom[0].shape)
+        x, y = bottom[0].data.reshape(shape), top[0].data.reshape(shape)
+        if self.fixed:
+            mean, variance = self.moving()
+        else:
+            mean = x.mean(axis=(0, 2), dtype=np.float64)
+        np.subtract(x, column(mean, x), out=y)
+        if not self.fixed:
+            variance = np.einsum("ncs,ncs->c", y, y, dtype=np.float64) / (x.size // x.shape[1])
+            self.remember(mean, variance, x.size // x.shape[1])
+        self.deviation = np.sqrt(variance + self.param.eps)
+        y /= column(self.deviation, x)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """dx = (dy - mean(dy) - y mean(dy y)) / deviation where the statistics are the batch's, else dy / deviation."""
+        shape = grouped(bottom[0].shape)
+        dx, dy, y = (a.reshape(shape) for a in (bottom[0].diff, top[0].diff, top[0].data))
+        if self.fixed:
+            np.divide(dy, column(self.deviation, dy), out=dx)
+            return
+        m = dy.size // dy.shape[1]
+        total, along = dy.sum(axis=(0, 2), dtype=np.float64), np.einsum("ncs,ncs->c", dy, y, dtype=np.float64)
+        np.subtract(dy, column(total / m, dy), out=dx)
+        dx -= y * column(along / m, dy)
+        dx /= column(self.deviation, dy)
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        x, shape = inputs[0], graph.shape(inputs[0])
+        if not self.fixed:
+            return [standardized(graph, x, [0, *range(2, len(shape))], eps_inside=self.param.eps)]
+        if len(shape) == 1:
+            x = graph.op("Reshape", [x, graph.const(np.array([-1, 1]))])
+        channels = self.blobs[0].count
+        one, zero = graph.const(np.ones(channels), "one"), graph.const(np.zeros(channels), "zero")
+        moving = [graph.const(v, hint) for v, hint in zip(self.moving(), ("mean", "variance"), strict=True)]
+        y = graph.op("BatchNormalization", [x, one, zero, *moving], epsilon=self.param.eps)
+        return [y if len(shape) > 1 else graph.op("Reshape", [y, graph.const(np.array(shape))])]
+
+
+class MVN(ParameterFree):
+    """y = (x - mean) / (deviation + eps), over each channel of each image; with across_channels over each image.
+
+    Without normalize_variance only the mean is taken away. eps stands outside the square root; Caffe's gradient treats
+    it as if it stood inside, this one does not, which matters only where eps is not small beside the deviation.
+    """
+
+    type = "MVN"
+    options = "mvn_param"
+    in_place = True
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("top",) if self.param.normalize_variance else ()
+
+    def rows(self, x: Array) -> Array:
+        """A view with a row for each mean."""
+        return x.reshape(volume(x.shape[: 1 if self.param.across_channels else 2]), -1)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x, y = self.rows(bottom[0].data), self.rows(top[0].data)
+        np.subtract(x, x.mean(axis=1, keepdims=True), out=y)
+        if self.param.normalize_variance:
+            self.deviation = np.sqrt((y * y).mean(axis=1, keepdims=True))
+            y /= self.deviation + self.param.eps
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """dx = (dy - mean(dy) - y mean(dy y) (deviation + eps) / deviation) / (deviation + eps)."""
+        dx, dy, y = self.rows(bottom[0].diff), self.rows(top[0].diff), self.rows(top[0].data)
+        along = (dy * y).mean(axis=1, keepdims=True) if self.param.normalize_variance else 0
+        np.subtract(dy, dy.mean(axis=1, keepdims=True), out=dx)
+        if self.param.normalize_variance:
+            divisor = self.deviation + self.param.eps
+            dx -= y * (along * divisor / np.where(self.deviation == 0, 1, self.deviation))
+            dx /= divisor
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        axes = list(range(1 if self.param.across_channels else 2, len(graph.shape(inputs[0]))))
+        return [standardized(graph, inputs[0], axes, self.param.normalize_variance, eps_outside=self.param.eps)]
+
+
+def standardized(
+    graph: Any, x: str, axes: list[int], variance: bool = True, eps_inside: float = 0, eps_outside: float = 0
+) -> str:
+    """x - mean, divided by sqrt(variance + eps_inside) + eps_outside, in ONNX; over no axes each x is its own mean."""
+    along = graph.const(np.array(axes, np.int64))
+    y = graph.op("Sub", [x, graph.op("ReduceMean", [x, along], noop_with_empty_axes=1)])
+    if not variance:
+        return y
+    spread = graph.op("ReduceMean", [graph.op("Mul", [y, y]), along], noop_with_empty_axes=1)
+    deviation = graph.op("Sqrt", [graph.op("Add", [spread, constant(graph, eps_inside)])])
+    return graph.op("Div", [y, graph.op("Add", [deviation, constant(graph, eps_outside)])])
+
+
+def grouped(shape: Shape) -> Shape:
+    """(number, channels, the rest); what has one axis has one channel."""
+    if not shape:
+        raise LayerError("the bottom is a single number; want at least an axis")
+    return shape[0], volume(shape[1:2]), volume(shape[2:])
+
+
+def column(values: Array, x: Array) -> Array:
+    """One value a channel, to broadcast over x [number, channels, the rest]."""
+    return values.astype(x.dtype).reshape(1, -1, 1)
+
+
+@hookimpl
+def netdef_layers() -> list[type]:
+    return [LRN, BatchNorm, MVN]
