@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import conv_nd, threads
+from . import conv_nd, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block, pack_weights
 from .plan import Grid, Plan, correlation
@@ -16,15 +16,18 @@ Pair = tuple[int, int]
 
 
 class Pass(NamedTuple):
-    """One run of the core: its plan, and which taps of which weights it uses."""
+    """One run of a core: its plan, and which taps of the weights it uses; None: Winograd's, with all of them."""
 
     plan: Plan
-    picks: np.ndarray
+    picks: np.ndarray | None
+    flip: bool = False
 
 
 def correlate(x, w, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
     """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
-    plan, picks = one
+    plan, picks, flip = one
+    if picks is None:
+        return winograd_plan.convolve(x, w, bias, y, plan, rows, channels, groups, across, along, flip)
     a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
     taps, width = picks.size, 1
     if taps == across // channels or taps == along // rows:
@@ -44,6 +47,8 @@ def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tup
 @lru_cache(maxsize=4096)
 def _forward(shape, kernel, out, rows, stride, pad, dilation, groups, biased, relu, count) -> Pass:
     n, c, h, w = shape
+    if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
+        return Pass(winograd_plan.correlation(n, groups, c // groups, rows, (h, w), out, pad, biased, relu), None)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, biased, relu)
     return Pass(plan, np.arange(len(grid.dh)))
@@ -57,7 +62,7 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     rows, channels = w.shape[0] // group, w.shape[1]
     one = _forward(x.shape, w.shape[2:], y.shape[2:], rows, tuple(stride), tuple(pad), tuple(dilation), group,
                    b is not None, relu, threads.count())  # fmt: skip
-    taps = one.picks.size
+    taps = w.shape[2] * w.shape[3]
     correlate(x, w, b, y, one, rows, channels, group, channels * taps, taps)
 
 
@@ -71,6 +76,10 @@ def _reached(phase: int, size: int, pad: int, dilation: int, stride: int) -> lis
 def _backward(shape, kernel, image, channels, stride, pad, dilation, groups, count) -> tuple[list[Pass], bool]:
     """A pass for each phase of the stride, and whether some pixels meet no output at all."""
     n, m, oh, ow = shape
+    if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
+        around = 2 - pad[0], 2 - pad[1]
+        plan = winograd_plan.correlation(n, groups, m // groups, channels, (oh, ow), image, around, False, False)
+        return [Pass(plan, None, True)], False
     passes = []
     for i in range(min(stride[0], image[0])):
         for j in range(min(stride[1], image[1])):

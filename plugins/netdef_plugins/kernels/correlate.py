@@ -105,14 +105,14 @@ def locate(g, first, last, runs):
     """The runs of the pixels in the input or its padded copy, and the copy's first and last virtual row."""
     image, row = g.groups * g.channels * g.height * g.width, g.sh * g.width
     if g.plain:
-        return find_runs(first, last, g.qh, g.qw, image, row, 1, 0, runs), 0, 0
+        return find_runs(first, last, g.qh, g.qw, image, row, 1, 0, NR, runs), 0, 0
     length = g.phases * g.pitch
     n0 = first // (g.qh * g.qw)
     begin = first // g.qw % g.qh * g.sh
     rest = g.tall - (g.qh - 1) * g.sh
     end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * g.sh + rest
     start = (n0 * g.tall + begin) * length
-    return find_runs(first, last, g.qh, g.qw, g.tall * length, g.sh * length, 1, start, runs), begin, end
+    return find_runs(first, last, g.qh, g.qw, g.tall * length, g.sh * length, 1, start, NR, runs), begin, end
 
 
 @helper
@@ -120,8 +120,8 @@ def locate_results(g, first, last, runs):
     """The runs of the pixels in the output; a whole image is one row where no column is skipped."""
     image = g.groups * g.rows * g.oh * g.ow
     if g.step_h == 1 and g.step_w == 1 and g.qh == g.oh and g.qw == g.ow:
-        return find_runs(first, last, 1, g.qh * g.qw, image, 0, 1, 0, runs)
-    return find_runs(first, last, g.qh, g.qw, image, g.step_h * g.ow, g.step_w, -g.corner, runs)
+        return find_runs(first, last, 1, g.qh * g.qw, image, 0, 1, 0, NR, runs)
+    return find_runs(first, last, g.qh, g.qw, image, g.step_h * g.ow, g.step_w, -g.corner, NR, runs)
 
 
 @helper

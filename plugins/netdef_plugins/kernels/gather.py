@@ -24,8 +24,8 @@ def clear(dst, n):
 
 
 @helper
-def find_runs(first, last, rows, width, image, row, step, start, runs):
-    """Cuts the pixels first .. last - 1 of images of rows x width into runs within one row and one panel of NR.
+def find_runs(first, last, rows, width, image, row, step, start, unit, runs):
+    """Cuts the pixels first .. last - 1 of images of rows x width into runs within one row and one panel of `unit`.
 
     A run is (offset of its first pixel, position among the pixels, length), the offset of pixel (n, i, j) being
     n * image + i * row + j * step - start. Returns how many there are.
@@ -33,12 +33,19 @@ def find_runs(first, last, rows, width, image, row, step, start, runs):
     count, q = 0, first
     while q < last:
         i, j = q // width, q % width
-        n = min(width - j, last - q, NR - (q - first) % NR)
+        n = min(width - j, last - q, unit - (q - first) % unit)
         runs[3 * count] = i // rows * image + i % rows * row + j * step - start
         runs[3 * count + 1], runs[3 * count + 2] = q - first, n
         count += 1
         q += n
     return count
+
+
+@helper
+def take(dst, src, step, n):
+    """n floats, step apart; the usual steps are named where it is called, for the compiler to use vectors."""
+    for j in range(n):
+        dst[j] = src[j * step]
 
 
 @helper
@@ -51,9 +58,12 @@ def pad_row(dst, src, width, left, step, phases, pitch):
         clear(d, begin)
         if step == 1:
             move(shift(d, begin), shift(src, s + begin), end - begin)
+        elif step == 2:
+            take(shift(d, begin), shift(src, s + step * begin), 2, end - begin)
+        elif step == 4:
+            take(shift(d, begin), shift(src, s + step * begin), 4, end - begin)
         else:
-            for j in range(begin, end):
-                d[j] = src[s + step * j]
+            take(shift(d, begin), shift(src, s + step * begin), step, end - begin)
         clear(shift(d, end), pitch - end)
 
 

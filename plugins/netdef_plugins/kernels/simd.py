@@ -129,6 +129,24 @@ def store_first(typingctx, p, v, n):
 
 
 @intrinsic
+def store_interleaved(typingctx, p, a, b, c, d):
+    """Stores a[0], b[0], c[0], d[0], a[1], ... from p on."""
+
+    def codegen(context, bld, signature, args):
+        p, vectors = args[0], args[1:]
+        double = [ir.Constant(ir.VectorType(I32, 2 * VL), [i // 2 + i % 2 * VL for i in range(2 * VL)])]
+        pairs = [bld.shuffle_vector(vectors[i], vectors[i + 2], *double) for i in range(2)]
+        for part in range(4):
+            first = part * VL // 2
+            picks = [first + i // 2 + i % 2 * 2 * VL for i in range(VL)]
+            out = bld.shuffle_vector(*pairs, ir.Constant(ir.VectorType(I32, VL), picks))
+            bld.store(out, vector_at(bld, p, ir.Constant(I64, part * VL)), align=4)
+        return context.get_dummy_value()
+
+    return types.void(p, vec, vec, vec, vec), codegen
+
+
+@intrinsic
 def splat(typingctx, x):
     """x in every lane."""
 

@@ -73,21 +73,27 @@ def put(bld, sums, c, ldc, nv, accumulate):
     bld.position_at_end(end)
 
 
-@intrinsic
-def tile(typingctx, a, b, c, k, ldc, accumulate):
-    """C (+)= A^T B with A of k x MR floats, B of k x NR, both packed, k at least 1."""
+def make_tile(mr, nv):
+    @intrinsic
+    def tile(typingctx, a, b, c, k, ldc, accumulate):
+        """C (+)= A^T B with A of k x mr floats, B of k x (nv * VL), both packed, k at least 1."""
 
-    def codegen(context, bld, signature, args):
-        a, b, c, k, ldc, accumulate = args
-        loop = Loop(bld, k, zeros(MR * NV))
-        ak, bk = bld.gep(a, [_times(bld, loop.index, MR)]), bld.gep(b, [_times(bld, loop.index, NR)])
-        rows = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(NV)]
-        scalars = [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(MR)]
-        sums = loop.end(multiply_add(bld, scalars, rows, loop.carried))
-        put(bld, sums, c, ldc, NV, accumulate)
-        return context.get_dummy_value()
+        def codegen(context, bld, signature, args):
+            a, b, c, k, ldc, accumulate = args
+            loop = Loop(bld, k, zeros(mr * nv))
+            ak, bk = bld.gep(a, [_times(bld, loop.index, mr)]), bld.gep(b, [_times(bld, loop.index, nv * VL)])
+            rows = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(nv)]
+            scalars = [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(mr)]
+            sums = loop.end(multiply_add(bld, scalars, rows, loop.carried))
+            put(bld, sums, c, ldc, nv, accumulate)
+            return context.get_dummy_value()
 
-    return types.void(pointer, pointer, pointer, types.intp, types.intp, types.boolean), codegen
+        return types.void(pointer, pointer, pointer, types.intp, types.intp, types.boolean), codegen
+
+    return tile
+
+
+tile = make_tile(MR, NV)
 
 
 @intrinsic

@@ -126,7 +126,7 @@ def sum_share(job, item, thread):
     for block in range(begun, (share + 1) * g.blocks // g.shares):
         first = block * g.size
         last = min(first + g.size, pixels)
-        count = find_runs(first, last, 1, g.qh * g.qw, g.groups * g.rows * g.qh * g.qw, 0, 1, 0, runs)
+        count = find_runs(first, last, 1, g.qh * g.qw, g.groups * g.rows * g.qh * g.qw, 0, 1, 0, NR, runs)
         turn_block(dy, g.qh * g.qw, g.rows, runs, count, turned, g.size)
         begin, end = place_pixels(g, first, last, runs)
         source, n0 = x, first // (g.qh * g.qw)

@@ -1,0 +1,66 @@
+"""When Winograd's convolution is worth its transforms, and how its work is cut."""
+
+import numpy as np
+
+from . import threads, winograd
+from .plan import ITEMS_PER_THREAD, Plan, round_up
+from .simd import VL
+from .winograd import APART, WM, WN
+
+# Squares in a block at most, and floats of products at a time.
+SQUARES = 128
+PRODUCTS = 160 * 1024
+
+
+def squares(out: tuple[int, int]) -> int:
+    """Squares of 4 x 4 that cover an output."""
+    return -(-out[0] // 4) * -(-out[1] // 4)
+
+
+def pays(batch: int, channels: int, rows: int, out: tuple[int, int]) -> bool:
+    """Whether the multiplications saved outweigh the transforms, by figures measured on one core (in cycles / 16)."""
+    count = batch * squares(out)
+    direct = 9 * channels * rows * batch * out[0] * out[1] / 14
+    products = 36 * channels * round_up(rows, WM) * round_up(count, WN) / 14
+    transforms = count * (channels * 320 + rows * 320) / 16 * 16 / 16 + 40 * channels * rows
+    return products + transforms < direct
+
+
+def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int],
+                pad: tuple[int, int], biased: bool, relu: bool) -> Plan:  # fmt: skip
+    """The plan of a 3 x 3 convolution of x[batch, groups * channels, *image] into y[batch, groups * rows, *out]."""
+    qh, qw, tiles = -(-out[0] // 4), -(-out[1] // 4), -(-rows // WM)
+    total = batch * qh * qw
+    fair = round_up(-(-total * groups // (ITEMS_PER_THREAD * threads.count())), WN)
+    size = min(round_up(total, WN), SQUARES, max(fair, 4 * WN))
+    blocks, panels = -(-total // size), size // WN
+    some = max(1, min(tiles, PRODUCTS // (size * 36 * WM)))
+    pitch, tall = qw + 1, (qh - 1) * 4 + 6
+    lines, images = (size - 1) // qw + 2, (size - 1) // (qh * qw) + 2
+    padded_at = round_up(6 * (size + 1), 16)
+    packed_at = padded_at + round_up((4 * lines + 2 * images + 6) * 4 * pitch + 64, 16)
+    seen_at = packed_at + panels * 36 * WN + 64
+    products_at = seen_at + 36 * (channels * size + WN) + 64
+    work = round_up(products_at + some * panels * 36 * APART + 64, 16)
+    geometry = winograd.Geometry(
+        batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, tiles=tiles, qh=qh,
+        qw=qw, oh=out[0], ow=out[1], tall=tall, top=-pad[0], left=-pad[1], pitch=pitch, size=size, blocks=blocks,
+        some=some, padded_at=padded_at, packed_at=packed_at, seen_at=seen_at, products_at=products_at, work=work,
+        biased=biased, relu=relu,
+    )  # fmt: skip
+    return Plan(np.array(geometry, np.int64), blocks * groups, work * threads.count(), tiles)
+
+
+def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: tuple[int, int]) -> bool:
+    """Whether a convolution has the form that Winograd's serves, and gains by it."""
+    return kernel == (3, 3) and stride == dilation == (1, 1) and pays(batch, channels, rows, out)
+
+
+def convolve(x, w, bias, y, plan: Plan, rows: int, channels: int, groups: int, across: int, along: int,
+             flip: bool) -> None:  # fmt: skip
+    """Runs the plan; `across` and `along` are the strides of rows and channels in w, `flip` turns the taps around."""
+    u = threads.scratch("weights", groups * 36 * (plan.tiles * channels + 1) * WM)
+    work = threads.scratch("work", max(plan.scratch, 64 * VL * threads.count()))
+    threads.run(winograd.transform_weights, groups * plan.tiles, w, u, work, rows, plan.tiles, channels,
+                w.size // groups, across, along, flip)  # fmt: skip
+    threads.run(winograd.convolve_block, plan.items, x, u, bias, y, work, plan.table)
