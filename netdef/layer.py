@@ -96,9 +96,9 @@ class Layer(ABC):
     """A part it plays for the engine: "split" is what the engine inserts where a blob has several readers."""
 
     def __init__(self, layer_param: Any, context: Context):
-        self.layer_param, self.context = layer_param, context
+        self.layer_param, self.context, self.dtype = layer_param, context, np.dtype(context.dtype)
         self.name: str = layer_param.name
-        self.phase, self.dtype = context.phase, np.dtype(context.dtype)
+        self.phase = layer_param.phase if layer_param.HasField("phase") else context.phase  # its own, as in Caffe
         block = self.options.name if isinstance(self.options, Block) else self.options
         self.param: Any = getattr(layer_param, block) if block else None
         self.blobs: list[Blob] = []

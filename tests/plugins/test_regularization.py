@@ -62,8 +62,8 @@ def test_in_place_is_the_same():
     np.testing.assert_array_equal(made.blobs["u"].data, dropped(np.ones(99)).blobs["y"].data)
 
 
-@pytest.mark.parametrize(("options", "phase", "factor"), [("", TEST, 1), (ratio(0), TRAIN, 1)])
-def test_the_identity(options, phase, factor):
+@pytest.mark.parametrize(("options", "phase"), [("", TEST), (ratio(0), TRAIN), ("phase: TEST", TRAIN)])
+def test_the_identity(options, phase):
     x = np.arange(6.0)
     made = dropped(x, options, phase=phase)
     made.blobs["y"].diff[...] = x + 1
