@@ -17,6 +17,7 @@ from netdef.graph.prepare import layer_class, prepare
 from netdef.layer import TRAIN, Context, Layer
 from netdef.limits import check_shape
 from netdef.memory import bind
+from netdef.names import nearest
 from netdef.parameters import Parameter, Parameters
 
 
@@ -186,13 +187,12 @@ class Net:
 
     @property
     def outputs(self) -> list[str]:
-        """The tops that no layer reads, in order."""
-        left: dict[str, None] = {}
+        """The tops that no layer reads, sorted by name, which is how Caffe numbers them in logs and in pycaffe."""
+        left: set[str] = set()
         for layer in self.layers:
-            for name in layer.layer_param.bottom:
-                left.pop(name, None)
-            left.update(dict.fromkeys(layer.layer_param.top))
-        return list(left)
+            left.difference_update(layer.layer_param.bottom)
+            left.update(layer.layer_param.top)
+        return sorted(left)
 
     def loss_weight(self, blob: str) -> float:
         """How much a blob counts in the loss."""
@@ -207,7 +207,7 @@ class Net:
         """The position of a layer. Raises LayerError naming the nearest."""
         names = [layer.name for layer in self.layers]
         if name not in names:
-            raise LayerError(f"no layer '{name}' in net '{self.name}'; it has: {', '.join(names)}")
+            raise LayerError(f"no layer '{name}' in net '{self.name}'{nearest(name, names)}")
         return names.index(name)
 
     # -- running ----------------------------------------------------------------------------------------------------
@@ -268,14 +268,16 @@ class Net:
                 self._placed(layer.layer_param, self._infer, i)
 
     def share_with(self, other: "Net") -> None:
-        """Use the parameters of the other net's layers of the same names from now on."""
+        """Use the parameters of the other net's layers of the same names from now on; gradients stay apart."""
         theirs = other.params
-        for name, blobs in self.params.items():
-            for i, (mine, its) in enumerate(zip(blobs, theirs.get(name, []), strict=False)):
-                if mine.shape != its.shape:
-                    raise LayerError(f"layer '{name}' parameter {i}: cannot share shape {its.shape} as {mine.shape}")
-                mine.share_data(its)
-                mine.share_diff(its)
+        for name in self.params.keys() & theirs.keys():
+            mine, its = self.params[name], theirs[name]
+            if len(mine) != len(its):
+                raise LayerError(f"layer '{name}' has {len(mine)} parameters here and {len(its)} in the other net")
+            for i, (blob, source) in enumerate(zip(mine, its, strict=True)):
+                if blob.shape != source.shape:
+                    raise LayerError(f"layer '{name}' parameter {i}: cannot share shape {source.shape} as {blob.shape}")
+                blob.share_data(source)
 
 
 def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
