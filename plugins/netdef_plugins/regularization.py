@@ -55,7 +55,7 @@ class Dropout(ParameterFree):
 
     def to_onnx(self, graph, inputs):
         if self.ratio:
-            raise ExportError(f"layer '{self.name}': Dropout in TRAIN is random; export the net of phase TEST")
+            raise ExportError("Dropout of phase TRAIN is random; a model is made of phase TEST")
         return inputs if self.scale == 1 else [graph.op("Mul", [*inputs, graph.const(np.float32(self.scale))])]
 
 

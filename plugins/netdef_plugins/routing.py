@@ -187,7 +187,7 @@ class Filter(ParameterFree):
                 b.diff[self.chosen] = t.diff
 
     def to_onnx(self, graph, inputs):
-        raise ExportError(f"layer '{self.name}': Filter has no ONNX form: its tops' sizes depend on the data")
+        raise ExportError("Filter has no ONNX form, for the data decides its tops' sizes")
 
 
 class BatchReindex(ParameterFree):
