@@ -30,7 +30,7 @@ def correlate(x, w, bias, y, one: Pass, rows: int, channels: int, groups: int, a
         return winograd_plan.convolve(x, w, bias, y, plan, rows, channels, groups, across, along, flip)
     a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
     taps, width = picks.size, 1
-    if taps == across // channels or taps == along // rows:
+    if taps == min(across, along):  # every tap of the kernel is used
         width = channels * taps if along == taps else taps
     threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, taps, picks, width,
                 w.size // groups, across, along)  # fmt: skip
