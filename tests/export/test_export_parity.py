@@ -43,6 +43,19 @@ class Undefined(Twice):
         return [graph.op("Reciprocal", [tiny])]
 
 
+class Cubed(Twice):
+    """x^3"""
+
+    type = "Cubed"
+
+    def forward(self, bottom, top):
+        with np.errstate(over="ignore"):
+            top[0].data[...] = bottom[0].data ** 3
+
+    def to_onnx(self, graph, inputs):
+        return [graph.op("Mul", [inputs[0], graph.op("Mul", [inputs[0], inputs[0]])])]
+
+
 class Chaos(Twice):
     """sin(10^7 x), of which float32 knows nothing."""
 
@@ -60,7 +73,7 @@ def net(*kinds, head=DATA + DENSE):
     for i, kind in enumerate(kinds):
         text += f'\nlayer {{ name: "{kind}{i}" type: "{kind}" bottom: "{bottom}" top: "t{i}" }}'
         bottom = f"t{i}"
-    return toys.net(text, registry_=toys.registry(Twice, Undefined, Chaos))
+    return toys.net(text, registry_=toys.registry(Twice, Undefined, Chaos, Cubed))
 
 
 @pytest.mark.parametrize("every", [False, True])
@@ -75,6 +88,23 @@ def test_infinities_count():
     n.params["fc"][1].data[...] = 0
     with pytest.raises(ExportError, match=r"Undefined0.*by inf of its scale"):
         verify(n, build(n), feeds=[{"data": np.zeros((2, 3))}])
+
+
+def test_what_float32_cannot_hold_is_no_difference():
+    n = net("Cubed", "Cubed")
+    n.params["fc"][1].data[...] = 0
+    assert verify(n, build(n), every=True).difference < 1e-5
+    feeds = [{"data": np.full((2, 3), scale)} for scale in (1e15, 1e-15)]
+    assert verify(n, build(n), feeds=feeds).runs == 2
+    with pytest.raises(ExportError, match="numbers beyond"):
+        verify(n, build(n), feeds=feeds[:1])
+
+
+def test_an_output_that_never_changes_is_told():
+    n = net("Relu")
+    assert verify(n, build(n)).constant == ()
+    n.params["fc"][0].data[...] = 0
+    assert verify(n, build(n)).constant == ("t0",)
 
 
 def test_the_net_is_left_as_it_was():
