@@ -14,7 +14,7 @@ from netdef.files import finder
 from netdef.graph.filter import place
 from netdef.graph.need import Node, mark
 from netdef.graph.prepare import layer_class, prepare
-from netdef.layer import TRAIN, Context, Layer
+from netdef.layer import TEST, TRAIN, Context, Layer
 from netdef.limits import check_shape
 from netdef.memory import bind
 from netdef.names import nearest
@@ -44,7 +44,8 @@ class Net:
     ):
         """`base` is the folder searched after the working directory; `fill=False` leaves parameters unallocated.
 
-        With `plan`, blobs that are never alive together share memory, and hold their values only within a pass.
+        With `plan`, blobs that are never alive together share memory, and hold their values only within a pass; a
+        planned net of phase TEST is for forward alone, and its backward does nothing.
         """
         self.registry = registry or registries.default()
         self.param = prepare(param, self.registry, phase, level, tuple(stages))
@@ -64,7 +65,7 @@ class Net:
         self._plan = False
         for layer_param in self.param.layer:
             self._placed(layer_param, self._append, layer_param)
-        self._mark_needs()
+        self._mark_needs(forward_only=plan and phase == TEST)
         self._plan, self._plan_is_stale = plan, plan
         if fill:
             self.fill()
@@ -132,7 +133,7 @@ class Net:
                 top.diff[...] = self.loss_weights[i][t]
         self._seen[i] = shapes
 
-    def _mark_needs(self) -> None:
+    def _mark_needs(self, forward_only: bool) -> None:
         ids: dict[int, int] = {}
         nodes = [
             Node(
@@ -146,7 +147,7 @@ class Net:
             for i, layer in enumerate(self.layers)
         ]
         mark(nodes, self.param.force_backward)
-        self.runs_backward = [n.runs_backward for n in nodes]
+        self.runs_backward = [n.runs_backward and not forward_only for n in nodes]
         self.propagate_down = [n.down for n in nodes]
         self._updates = [
             bool(layer.blobs) and (self.param.force_backward or any(p.lr_mult for p in self._layer_params[i]))

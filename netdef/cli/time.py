@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
 
     path = flags.either(args, "model")
     registry = settings.plugins(args)
-    net = nets.build(path, registry, flags.phase(args), args.level, args.stage, seed=1)
+    net = nets.build(path, registry, flags.phase(args), args.level, args.stage, seed=1, plan=True)
     found = timing(net, args.iterations)
     if args.json:
         show_json({"file": path, "net": net.name, "phase": args.phase, **found.summary()})
