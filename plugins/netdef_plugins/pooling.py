@@ -8,7 +8,7 @@ import numpy as np
 from netdef.layer import TEST, Blob, Block, Field, LayerError, ParameterFree, Shape, hookimpl
 from netdef_plugins import pool_nd
 from netdef_plugins.pooling_onnx import OnnxPooling
-from netdef_plugins.windows import Window, per_axis, volume
+from netdef_plugins.windows import Window, given, per_axis, volume
 
 MAX, AVE, STOCHASTIC = 0, 1, 2
 FLOOR = 1
@@ -28,7 +28,7 @@ def window_of(param: Any, image: Shape) -> Window:
     axes = len(image)
     stride, pad = per_axis(param, "stride", "stride", axes, 1), per_axis(param, "pad", "pad", axes, 0, least=0)
     if param.global_pooling:
-        if any(param.HasField(name) for name in ("kernel_size", "kernel_h", "kernel_w")):
+        if any(given(param, name) for name in ("kernel_size", "kernel_h", "kernel_w")):
             raise LayerError("has both global_pooling and a kernel; a global window is as large as the image")
         if any(pad) or set(stride) - {1}:
             raise LayerError(f"global_pooling has stride {stride} and pad {pad}; want stride 1 and pad 0")

@@ -74,8 +74,8 @@ def per_axis(param: Any, name: str, stem: str, axes: int, default: int | None, l
     """An option that has one number for each spatial axis, as Caffe spells it: `name` once, or once for each axis, or
     `stem`_h and `stem`_w. Raises LayerError where it is missing, spelled twice, or below `least`."""
     tall, wide = f"{stem}_h", f"{stem}_w"
-    single = _given(param, name)
-    pair = [_given(param, tall), _given(param, wide)] if tall in param.DESCRIPTOR.fields_by_name else []
+    single = given(param, name)
+    pair = [given(param, tall), given(param, wide)] if tall in param.DESCRIPTOR.fields_by_name else []
     if any(pair):
         if single:
             raise LayerError(f"has both {name} and {tall} or {wide}; want one of the two spellings")
@@ -93,7 +93,8 @@ def per_axis(param: Any, name: str, stem: str, axes: int, default: int | None, l
     return tuple(int(v) for v in single)
 
 
-def _given(param: Any, name: str) -> list[Any]:
+def given(param: Any, name: str) -> list[Any]:
+    """The values of an option that the prototxt has; none where it is left to the default."""
     value = getattr(param, name)
     return list(value) if not isinstance(value, int) else [value] if param.HasField(name) else []
 
