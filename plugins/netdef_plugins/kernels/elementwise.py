@@ -1,6 +1,7 @@
 """Loops over every element: rectifiers and sums, one pass, any float type, in place or not."""
 
 from . import threads
+from .exponential import exp
 from .native import helper, task, unpack
 from .simd import shift
 
@@ -50,3 +51,50 @@ def relu(x, y, slope: float = 0.0) -> None:
 def relu_backward(dy, x, dx, slope: float = 0.0) -> None:
     """dx = dy where x > 0, else slope * dy; x may be the output where slope >= 0; dx may be dy."""
     run_chunks(_relu_backward, x, dy, dx, float(slope))
+
+
+@task
+def _sum_two(job, item, thread):
+    n, chunk, y, a, b, p, q = unpack(job, "iiaaarr")
+    first, n = span(item, n, chunk)
+    y, a, b = shift(y, first), shift(a, first), shift(b, first)
+    for i in range(n):
+        y[i] = p * a[i] + q * b[i]
+
+
+def weighted_sum(arrays: list, weights: list[float], y) -> None:
+    """y = the sum of weight * array; y may be the first array, and no other."""
+    a, p = arrays[0], weights[0]
+    if len(arrays) == 1:
+        run_chunks(_sum_two, y, a, a, float(p), 0.0)
+    for b, q in zip(arrays[1:], weights[1:], strict=True):
+        run_chunks(_sum_two, y, a, b, float(p), float(q))
+        a, p = y, 1.0
+
+
+@task
+def _sigmoid(job, item, thread):
+    n, chunk, x, y = unpack(job, "iiaa")
+    first, n = span(item, n, chunk)
+    x, y = shift(x, first), shift(y, first)
+    for i in range(n):
+        y[i] = 1 / (1 + exp(-x[i]))
+
+
+@task
+def _sigmoid_backward(job, item, thread):
+    n, chunk, dy, y, dx = unpack(job, "iiaaa")
+    first, n = span(item, n, chunk)
+    dy, y, dx = shift(dy, first), shift(y, first), shift(dx, first)
+    for i in range(n):
+        dx[i] = dy[i] * y[i] * (1 - y[i])
+
+
+def sigmoid(x, y) -> None:
+    """y = 1 / (1 + exp(-x)); y may be x."""
+    run_chunks(_sigmoid, x, y)
+
+
+def sigmoid_backward(dy, y, dx) -> None:
+    """dx = dy * y * (1 - y); dx may be dy."""
+    run_chunks(_sigmoid_backward, dy, y, dx)

@@ -64,7 +64,9 @@ def transform_weights(job, item, thread):
         turn(shift(w, c * along), across, rows - first, 9, g, VL, VL)
         for j in range(3):
             i0, step = (8 - j, -3) if flip else (j, 3)
-            r = weight_axis(load(shift(g, i0 * VL)), load(shift(g, (i0 + step) * VL)), load(shift(g, (i0 + 2 * step) * VL)))
+            r = weight_axis(
+                load(shift(g, i0 * VL)), load(shift(g, (i0 + step) * VL)), load(shift(g, (i0 + 2 * step) * VL))
+            )
             for i in range(6):
                 store(shift(t, (i * 3 + j) * VL), r[i])
         for i in range(6):
@@ -144,7 +146,9 @@ def see_block(g, x, first, last, work, seen):
             q, n = runs[3 * r + 1], runs[3 * r + 2]
             copy_square(shift(packed, q // WN * 36 * WN + q % WN), shift(padded, runs[3 * r]), g.pitch, n)
         for p in range(panels):
-            see_squares(shift(packed, p * 36 * WN), shift(seen, (p * g.channels + c) * WN), (panels * g.channels + 1) * WN)
+            see_squares(
+                shift(packed, p * 36 * WN), shift(seen, (p * g.channels + c) * WN), (panels * g.channels + 1) * WN
+            )
 
 
 @helper

@@ -1,0 +1,125 @@
+"""Normalization of channels by batch or given statistics, and scale with bias: x is seen as [outer, C, inner]."""
+
+import math
+
+from . import threads
+from .native import helper, task, unpack
+from .simd import shift
+
+
+@helper
+def sum_of(x, outer, stride, n):
+    s = 0.0
+    for o in range(outer):
+        part, line = x[0] * 0, shift(x, o * stride)
+        for i in range(n):
+            part += line[i]
+        s += part
+    return s
+
+
+@helper
+def sum_of_products(x, y, outer, stride, n):
+    s = 0.0
+    for o in range(outer):
+        part, a, b = x[0] * 0, shift(x, o * stride), shift(y, o * stride)
+        for i in range(n):
+            part += a[i] * b[i]
+        s += part
+    return s
+
+
+@helper
+def sum_of_squares(x, mean, outer, stride, n):
+    s = 0.0
+    for o in range(outer):
+        part, line = x[0] * 0, shift(x, o * stride)
+        for i in range(n):
+            part += (line[i] - mean) * (line[i] - mean)
+        s += part
+    return s
+
+
+@helper
+def affine(x, y, factor, offset, outer, stride, n):
+    """y = factor * x + offset."""
+    for o in range(outer):
+        a, b = shift(x, o * stride), shift(y, o * stride)
+        for i in range(n):
+            b[i] = factor * a[i] + offset
+
+
+@task
+def _batch(job, item, thread):
+    x, y, mean, var, outer, channels, n, eps = unpack(job, "aaaaiiir")
+    x, y, stride = shift(x, item * n), shift(y, item * n), channels * n
+    mean[item] = sum_of(x, outer, stride, n) / (outer * n)
+    var[item] = sum_of_squares(x, mean[item], outer, stride, n) / (outer * n)
+    factor = 1 / math.sqrt(var[item] + eps)
+    for o in range(outer):
+        a, b = shift(x, o * stride), shift(y, o * stride)
+        for i in range(n):
+            b[i] = (a[i] - mean[item]) * factor
+
+
+@task
+def _batch_backward(job, item, thread):
+    dy, y, var, dx, outer, channels, n, eps = unpack(job, "aaaaiiir")
+    dy, y, dx, stride = shift(dy, item * n), shift(y, item * n), shift(dx, item * n), channels * n
+    zero = var[item] * 0
+    first = zero + sum_of(dy, outer, stride, n) / (outer * n)
+    second = zero + sum_of_products(dy, y, outer, stride, n) / (outer * n)
+    factor = 1 / math.sqrt(var[item] + eps)
+    for o in range(outer):
+        a, b, c = shift(dy, o * stride), shift(y, o * stride), shift(dx, o * stride)
+        for i in range(n):
+            c[i] = factor * (a[i] - first - b[i] * second)
+
+
+@task
+def _scale(job, item, thread):
+    x, g, b, y, outer, channels, n, biased = unpack(job, "aaaaiiii")
+    offset = b[item] if biased else g[item] * 0
+    affine(shift(x, item * n), shift(y, item * n), g[item], offset, outer, channels * n, n)
+
+
+@task
+def _scale_update(job, item, thread):
+    dy, x, dg, db, outer, channels, n, biased = unpack(job, "aaaaiiii")
+    dy, x = shift(dy, item * n), shift(x, item * n)
+    dg[item] += sum_of_products(dy, x, outer, channels * n, n)
+    if biased:
+        db[item] += sum_of(dy, outer, channels * n, n)
+
+
+def batch(x, y, mean, var, eps: float) -> None:
+    """mean[C] and var[C] of x[N, C, ...] (var over the count), and y = (x - mean) / sqrt(var + eps); y may be x."""
+    n, c = x.shape[:2]
+    threads.run(_batch, c, x, y, mean, var, n, c, x.size // (n * c), float(eps), dtype=x.dtype)
+
+
+def batch_backward(dy, y, var, dx, eps: float) -> None:
+    """dx from dy and the normalized y, for statistics that came from the batch itself; dx may be dy."""
+    n, c = y.shape[:2]
+    threads.run(_batch_backward, c, dy, y, var, dx, n, c, y.size // (n * c), float(eps), dtype=y.dtype)
+
+
+def scale(x, g, b, y, inner: int = 0) -> None:
+    """y = g * x + b (or None) for x of shape [..., *g.shape, ...] with `inner` elements behind g's axes; y may be x.
+
+    `inner` 0 stands for x[N, C, ...]. With factors 1 / std and offsets -mean / std this is BatchNorm with given
+    statistics; applied to dy, without b, it is the backward pass.
+    """
+    outer, channels, n = _split(x, g, inner)
+    threads.run(_scale, channels, x, g, b, y, outer, channels, n, b is not None, dtype=x.dtype)
+
+
+def scale_update(dy, x, dg, db, inner: int = 0) -> None:
+    """Adds the gradients with respect to g and b to dg and db (or None)."""
+    outer, channels, n = _split(x, dg, inner)
+    threads.run(_scale_update, channels, dy, x, dg, db, outer, channels, n, db is not None, dtype=x.dtype)
+
+
+def _split(x, g, inner):
+    n = inner or x.size // (x.shape[0] * x.shape[1])
+    return x.size // (g.size * n), g.size, n
