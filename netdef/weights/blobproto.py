@@ -37,7 +37,7 @@ def read_blob(buffer: memoryview, what: str) -> Stored:
     dims: list[int] | None = None
     legacy = {NUM: 0, CHANNELS: 0, HEIGHT: 0, WIDTH: 0}
     pieces: list[np.ndarray] = []
-    raw_type, raw = 1, None
+    raw_type, raw = 0, None
     at = 0
     while at < len(buffer):
         if buffer[at] in APART:
