@@ -111,7 +111,7 @@ def rmsprop(w, g, h, lr: float, decay: float, delta: float, l2: float = 0.0, l1:
 
 def adadelta(w, g, h, u, lr: float, momentum: float, delta: float, l2: float = 0.0, l1: float = 0.0,
              scale: float = 1.0) -> None:  # fmt: skip
-    """h = momentum * h + (1 - momentum) * g'^2; s = g' * sqrt((u + delta) / (h + delta)), u the same of s; w -= lr * s."""
+    """h = momentum * h + (1 - momentum) * g'^2; s = g' * sqrt((u + delta) / (h + delta)), u so of s; w -= lr * s."""
     _run(_adadelta, w, g, h, u, scale, l2, l1, lr, momentum, delta)
 
 

@@ -119,7 +119,7 @@ def sum_squares(m, lines, b, relu):
 
 @helper
 def copy_square(dst, src, pitch, n):
-    """Copies the 6 x 6 pixels of n squares in a row from the padded copy, whose rows keep every fourth pixel together."""
+    """Copies the 6 x 6 pixels of n squares in a row from the padded copy, where every fourth pixel stands together."""
     for i in range(6):
         for j in range(6):
             s, d = shift(src, (4 * i + j % 4) * pitch + j // 4), shift(dst, (6 * i + j) * WN)
@@ -135,7 +135,7 @@ def see_block(g, x, first, last, work, seen):
     n0 = first // (g.qh * g.qw)
     begin = first // g.qw % g.qh * 4
     end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * 4 + 6
-    image, row = g.groups * g.channels * g.height * g.width, 4 * g.pitch
+    image, row, point = g.groups * g.channels * g.height * g.width, 4 * g.pitch, (panels * g.channels + 1) * WN
     start = (n0 * g.tall + begin) * row
     count = find_runs(first, last, g.qh, g.qw, g.tall * row, 4 * row, 1, start, WN, runs)
     x = shift(x, n0 * image)
