@@ -55,4 +55,6 @@ def _print(done: Any) -> None:
         f"compared in ONNX Runtime over {parity.runs} random inputs: largest difference {parity.difference:.2g} of "
         f"the output's scale ('{parity.blob}')"
     )
+    for name in parity.constant:
+        print(f"output {name} was the same for every input, so little is proven of it; has the net its weights?")
     print(f"wrote {done.path}: {readable(done.size)}, opset {done.opset}")

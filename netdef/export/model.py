@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 import netdef
 from netdef.errors import ExportError, NetdefError
@@ -94,14 +94,15 @@ def _separate(net: Net, chosen: Selection, graph: Graph, values: dict[Top, str])
 
 
 def _fill(exported: Exported, net: Net, graph: Graph) -> None:
-    """Weights are copied one by one into the model in place: helper.make_model would hold them three times."""
+    """Weights are copied one by one into the model in place; onnx's helpers would hold them several times."""
     model, body = exported.model, exported.model.graph
     model.ir_version, model.producer_name, model.producer_version = IR_VERSION, "netdef", netdef.__version__
     model.opset_import.append(helper.make_opsetid("", OPSET))
     body.name = net.name or "net"
     body.node.extend(graph.nodes)
     for name, array in graph.initializers.items():
-        body.initializer.append(numpy_helper.from_array(array, name))
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        body.initializer.add(name=name, dims=array.shape, data_type=kind).raw_data = array.tobytes()
     made = {name for node in graph.nodes for name in node.output}
     between = {v: top for top, v in exported.values.items() if v in made and v not in exported.outputs}
     for infos, named in ((body.input, exported.inputs), (body.output, exported.outputs), (body.value_info, between)):
