@@ -17,6 +17,30 @@ OURS = {
     "SolverState.netdef_seed": 1000,
     "SolverState.netdef_passes": 1001,
     "SolverState.netdef_losses": 1002,
+    "SolverState.netdef_policy": 1003,
+    "SolverState.netdef_best": 1004,
+    "SolverState.netdef_best_iter": 1005,
+    "SolverState.netdef_stale": 1006,
+    "SolverState.netdef_recoveries": 1007,
+    "SolverParameter.warmup_iter": 1000,
+    "SolverParameter.warmup_start_lr": 1001,
+    "SolverParameter.plateau_winsize": 1002,
+    "SolverParameter.min_lr": 1003,
+    "SolverParameter.max_epoch": 1010,
+    "SolverParameter.test_interval_epoch": 1011,
+    "SolverParameter.snapshot_epoch": 1012,
+    "SolverParameter.stepsize_epoch": 1013,
+    "SolverParameter.stepvalue_epoch": 1014,
+    "SolverParameter.warmup_epoch": 1015,
+    "SolverParameter.patience": 1020,
+    "SolverParameter.min_improvement": 1021,
+    "SolverParameter.best_by": 1022,
+    "SolverParameter.best_is_larger": 1023,
+    "SolverParameter.keep_best": 1024,
+    "SolverParameter.snapshot_keep": 1025,
+    "SolverParameter.stop_on_nan": 1030,
+    "SolverParameter.recoveries": 1031,
+    "SolverParameter.statistics_interval": 1032,
 }
 OUR_MESSAGES = {"NetPasses"}
 # numbers that Caffe itself took from our range, before it was ours
@@ -104,8 +128,8 @@ def test_numbers_from_1000_on_are_ours_alone() -> None:
 
 
 def test_what_is_ours_says_so() -> None:
-    for name in OURS:
-        assert name.split(".")[1].startswith("netdef_")
+    for name in OURS:  # settings that people write have plain names, where a fork has one the fork's
+        assert name.split(".")[0] == "SolverParameter" or name.split(".")[1].startswith("netdef_")
     for name in [*OURS, *OUR_MESSAGES]:
         assert comments()[name].startswith("netdef's own: "), name
 
