@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from netdef.layer import TEST, Blob, LayerError, ParameterFree, Shape, hookimpl
-from netdef_plugins.pooling import pools
 from netdef_plugins.pooling_onnx import OnnxPooling
 from netdef_plugins.windows import Window, volume
 
@@ -33,47 +32,32 @@ class LRN(ParameterFree):
             raise LayerError(f"the bottom's shape is {shapes[0]}; want (number, channels, height, width)")
         return [shapes[0]]
 
-    @property
-    def within(self) -> bool:
-        return self.param.norm_region == WITHIN_CHANNEL
-
-    @property
-    def window(self) -> Window:
-        n = self.param.local_size
-        return Window((n, n), (1, 1), (n // 2, n // 2), (1, 1))
-
-    def mean(self, x: Array) -> Array:
-        """The mean over the neighbourhood, symmetric in who is whose neighbour: its own transpose."""
-        if self.within:
-            y, w = np.empty_like(x), self.window
-            pools(x).average_forward(x, y, w.kernel, w.stride, w.pad)
-            return y
-        y, channels = x.copy(), x.shape[1]
-        for shift in range(1, min(self.param.local_size // 2 + 1, channels)):
-            y[:, shift:] += x[:, :-shift]
-            y[:, :-shift] += x[:, shift:]
-        return y / x.dtype.type(self.param.local_size)
-
-    def scale(self, x: Array) -> Array:
-        return (1 if self.within else self.param.k) + self.param.alpha * self.mean(x * x)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        x = bottom[0].data
-        np.multiply(x, self.scale(x) ** -self.param.beta, out=top[0].data)
+        from netdef_plugins.kernels import lrn
+
+        p, x, y = self.param, bottom[0].data, top[0].data
+        if p.norm_region == WITHIN_CHANNEL:
+            lrn.within(x, y, p.local_size, p.alpha, p.beta)
+        else:
+            lrn.across(x, y, p.local_size, p.alpha, p.beta, p.k)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        """dx = dy * s^-beta - 2 alpha beta x * mean(dy * x * s^(-beta - 1))."""
-        p, x, dy = self.param, bottom[0].data, top[0].diff
-        s = self.scale(x)
-        direct = dy * s**-p.beta
-        bottom[0].diff[...] = direct - 2 * p.alpha * p.beta * x * self.mean(direct * x / s)
+        """dx = dy * s^-beta - 2 alpha beta x * mean(dy * x * s^(-beta - 1)); s is computed again."""
+        from netdef_plugins.kernels import lrn
+
+        p, x, dx, dy = self.param, bottom[0].data, bottom[0].diff, top[0].diff
+        if p.norm_region == WITHIN_CHANNEL:
+            lrn.within_backward(dy, x, dx, p.local_size, p.alpha, p.beta)
+        else:
+            lrn.across_backward(dy, x, dx, p.local_size, p.alpha, p.beta, p.k)
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         p, x = self.param, inputs[0]
-        if not self.within:
+        if p.norm_region != WITHIN_CHANNEL:
             return [graph.op("LRN", [x], size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)]
-        shape = graph.shape(x)
-        mean = OnnxPooling(graph, shape, self.window, shape).average(graph.op("Mul", [x, x]))
+        shape, n, around = graph.shape(x), p.local_size, p.local_size // 2
+        window = Window((n, n), (1, 1), (around, around), (1, 1))
+        mean = OnnxPooling(graph, shape, window, shape).average(graph.op("Mul", [x, x]))
         s = graph.op("Add", [graph.op("Mul", [mean, constant(graph, p.alpha)]), constant(graph, 1)])
         return [graph.op("Mul", [x, graph.op("Pow", [s, constant(graph, -p.beta)])])]
 
@@ -106,13 +90,11 @@ class BatchNorm(ParameterFree):
         return bool(p.use_global_stats) if p.HasField("use_global_stats") else self.phase == TEST
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
-        channels = grouped(bottom_shapes[0])[1]
-        for shape in ((channels,), (channels,), (1,)):
+        for shape in (channels(bottom_shapes[0]), channels(bottom_shapes[0]), (1,)):
             self.add_blob(shape, learns=False)
 
     def infer(self, *shapes: Shape) -> list[Shape]:
-        channels = grouped(shapes[0])[1]
-        if channels != self.blobs[0].count:
+        if channels(shapes[0]) != self.blobs[0].shape:
             raise LayerError(f"the bottom's shape is {shapes[0]}; want {self.blobs[0].count} channels on axis 1")
         return [shapes[0]]
 
@@ -128,31 +110,27 @@ class BatchNorm(ParameterFree):
             blob.data[...] = blob.data * fraction + new
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shape = grouped(bottom[0].shape)
-        x, y = bottom[0].data.reshape(shape), top[0].data.reshape(shape)
+        from netdef_plugins.kernels import norm
+
+        x, y = by_channel(bottom[0].data), by_channel(top[0].data)
         if self.fixed:
             mean, variance = self.moving()
+            self.factor = 1 / np.sqrt(variance + self.param.eps)
+            norm.scale(x, self.factor, -mean * self.factor, y)
         else:
-            mean = x.mean(axis=(0, 2), dtype=np.float64)
-        np.subtract(x, column(mean, x), out=y)
-        if not self.fixed:
-            variance = np.einsum("ncs,ncs->c", y, y, dtype=np.float64) / (x.size // x.shape[1])
-            self.remember(mean, variance, x.size // x.shape[1])
-        self.deviation = np.sqrt(variance + self.param.eps)
-        y /= column(self.deviation, x)
+            mean, self.variance = np.empty((2, x.shape[1]), x.dtype)
+            norm.batch(x, y, mean, self.variance, self.param.eps)
+            self.remember(mean, self.variance, x.size // x.shape[1])
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """dx = (dy - mean(dy) - y mean(dy y)) / deviation where the statistics are the batch's, else dy / deviation."""
-        shape = grouped(bottom[0].shape)
-        dx, dy, y = (a.reshape(shape) for a in (bottom[0].diff, top[0].diff, top[0].data))
+        from netdef_plugins.kernels import norm
+
+        dx, dy = by_channel(bottom[0].diff), by_channel(top[0].diff)
         if self.fixed:
-            np.divide(dy, column(self.deviation, dy), out=dx)
-            return
-        m = dy.size // dy.shape[1]
-        total, along = dy.sum(axis=(0, 2), dtype=np.float64), np.einsum("ncs,ncs->c", dy, y, dtype=np.float64)
-        np.subtract(dy, column(total / m, dy), out=dx)
-        dx -= y * column(along / m, dy)
-        dx /= column(self.deviation, dy)
+            norm.scale(dy, self.factor, None, dx)
+        else:
+            norm.batch_backward(dy, by_channel(top[0].data), self.variance, dx, self.param.eps)
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         x, shape = inputs[0], graph.shape(inputs[0])
@@ -160,8 +138,8 @@ class BatchNorm(ParameterFree):
             return [standardized(graph, x, [0, *range(2, len(shape))], eps_inside=self.param.eps)]
         if len(shape) == 1:
             x = graph.op("Reshape", [x, graph.const(np.array([-1, 1]))])
-        channels = self.blobs[0].count
-        one, zero = graph.const(np.ones(channels), "one"), graph.const(np.zeros(channels), "zero")
+        n = self.blobs[0].count
+        one, zero = graph.const(np.ones(n), "one"), graph.const(np.zeros(n), "zero")
         moving = [graph.const(v, hint) for v, hint in zip(self.moving(), ("mean", "variance"), strict=True)]
         y = graph.op("BatchNormalization", [x, one, zero, *moving], epsilon=self.param.eps)
         return [y if len(shape) > 1 else graph.op("Reshape", [y, graph.const(np.array(shape))])]
@@ -221,16 +199,16 @@ def standardized(
     return graph.op("Div", [y, graph.op("Add", [deviation, constant(graph, eps_outside)])])
 
 
-def grouped(shape: Shape) -> Shape:
-    """(number, channels, the rest); what has one axis has one channel."""
+def channels(shape: Shape) -> Shape:
+    """What a statistic per channel looks like; a bottom of one axis has one channel."""
     if not shape:
-        raise LayerError("the bottom is a single number; want at least an axis")
-    return shape[0], volume(shape[1:2]), volume(shape[2:])
+        raise LayerError("the bottom is a single number; want at least one axis")
+    return shape[1:2] or (1,)
 
 
-def column(values: Array, x: Array) -> Array:
-    """One value a channel, to broadcast over x [number, channels, the rest]."""
-    return values.astype(x.dtype).reshape(1, -1, 1)
+def by_channel(x: Array) -> Array:
+    """A view with an axis of channels."""
+    return x if x.ndim > 1 else x[:, None]
 
 
 @hookimpl
