@@ -16,11 +16,16 @@ read
 net
 memory parameters
 graph
-weights sources upgrade
+sources
+weights upgrade
 layer filler
+blame
 registry
+loading provided
 prototxt schema
-blob hookspecs options files limits names
+merge
+blob hookspecs options files limits
+names known
 errors
 __init__
 """
