@@ -64,6 +64,8 @@ class Context:
     """Where a file named in the prototxt is: in the working directory, else beside the prototxt."""
     provided: Callable[[str, str], Any] | None = None
     """provided("sources", "LMDB"): what plugins registered under a name."""
+    declared: Callable[[Any, Any], Any] = lambda options, message: message
+    """declared(options, message): an option block as the class of a layer declared it."""
     allow_code: bool = False
     """Whether the user has said that code named by the prototxt may run."""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -100,11 +102,19 @@ class Layer(ABC):
         self.name: str = layer_param.name
         self.phase = layer_param.phase if layer_param.HasField("phase") else context.phase  # its own, as in Caffe
         block = self.options.name if isinstance(self.options, Block) else self.options
-        self.param: Any = getattr(layer_param, block) if block else None
+        self.param: Any = context.declared(self.options, getattr(layer_param, block)) if block else None
         self.blobs: list[Blob] = []
         self.fillers: list[Any] = []
         self.learns: list[bool] = []
         self.passes = 0
+
+    @classmethod
+    def claims(cls, layer_param: Any) -> bool:
+        """Whether a layer is meant for this class, asked where several plugins provide the type.
+
+        Options and counts that the class does not declare have ruled it out already; weights are not known yet.
+        """
+        return True
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:  # noqa: B027 (few layers need it)
         """Once, before anything else: check options, make parameters with add_blob."""

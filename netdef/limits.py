@@ -1,7 +1,9 @@
 """Bounds on memory, so that a wrong number in a file becomes a message and not a dead machine."""
 
+import operator
 import os
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,14 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 64 << 30
+
+
+def as_shapes(found: Any) -> list[tuple[int, ...]]:
+    """What a layer's infer gave, as tuples of int. Raises LayerError for anything but a sequence of shapes."""
+    try:
+        return [tuple(operator.index(d) for d in shape) for shape in found]
+    except TypeError:
+        raise LayerError(f"infer gave {found!r}; want a list with the shape of each top, as tuples of int") from None
 
 
 def check_shape(shape: tuple[int, ...], what: str, dtype: np.dtype) -> None:

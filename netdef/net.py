@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from netdef import registry as registries
+from netdef.blame import PASSED, blamed, named
 from netdef.blob import Blob
 from netdef.errors import LayerError, NetdefError
 from netdef.files import finder
+from netdef.graph.choose import provider
 from netdef.graph.filter import place
 from netdef.graph.need import Node, mark
-from netdef.graph.prepare import layer_class, prepare
+from netdef.graph.prepare import prepare
 from netdef.layer import TEST, TRAIN, Context, Layer
-from netdef.limits import check_shape
+from netdef.limits import as_shapes, check_shape
 from netdef.memory import bind
 from netdef.names import nearest
 from netdef.parameters import Parameter, Parameters
@@ -52,6 +54,7 @@ class Net:
         self.name, self.phase, self.dtype = self.param.name, phase, np.dtype(dtype)
         self.seed = int.from_bytes(os.urandom(6), "little") if seed is None else seed
         self.context = Context(phase, self.dtype, self.seed, self._fill, finder(base), self.registry.get)
+        self.context.declared = self.registry.schema.declared
         self.context.allow_code = os.environ.get("NETDEF_ALLOW_CODE", "") == "1" if allow_code is None else allow_code
         self.layers: list[Layer] = []
         self.bottoms: list[list[Blob]] = []
@@ -77,16 +80,14 @@ class Net:
             return call(*args)
         except NetdefError as e:
             raise e.at(place(layer_param)) from e.__cause__
-        except Exception as e:
-            at = place(layer_param)
-            plugin = self.registry.find("layers", layer_param.type).plugin
-            who = f"plugin {plugin.name} {plugin.version}".strip()
-            error = LayerError(f"{at}: {type(e).__name__}: {e} ({who})")
-            error.placed = True
-            raise error from e
+        except PASSED:
+            raise
+        except BaseException as e:
+            error = blamed(e, provider(layer_param, self.registry).plugin)
+            raise error.at(place(layer_param)) from e
 
     def _append(self, layer_param: Any) -> None:
-        layer: Layer = layer_class(layer_param, self.registry)(layer_param, self.context)
+        layer: Layer = provider(layer_param, self.registry).thing(layer_param, self.context)
         bottom = [self.blobs[name] for name in layer_param.bottom]
         layer.setup([b.shape for b in bottom])
         for i, blob in enumerate(layer.blobs):
@@ -121,12 +122,12 @@ class Net:
 
     def _infer(self, i: int) -> None:
         shapes = tuple(b.shape for b in self.bottoms[i])
-        found = self.layers[i].infer(*shapes)
+        found = as_shapes(self.layers[i].infer(*shapes))
         if len(self.tops[i]) and len(found) < len(self.tops[i]):
             raise LayerError(f"infer gave {len(found)} shapes for {len(self.tops[i])} tops")
         for t, (top, shape) in enumerate(zip(self.tops[i], found, strict=False)):
-            check_shape(tuple(shape), f"top {t}", self.dtype)
-            if top.shape != tuple(shape):
+            check_shape(shape, f"top {t}", self.dtype)
+            if top.shape != shape:
                 top.reshape(*shape)
                 self._plan_is_stale = self._plan
             if self.loss_weights[i][t]:
@@ -155,7 +156,9 @@ class Net:
         ]
 
     def _fill(self, x: np.ndarray, filler_param: Any, rng: np.random.Generator) -> None:
-        self.registry.get("fillers", filler_param.type)(x, filler_param, rng)
+        filler = self.registry.find("fillers", filler_param.type)
+        with named(f"filler '{filler_param.type}'", filler.plugin, LayerError):
+            filler.thing(x, filler_param, rng)
 
     def reseed(self, seed: int) -> None:
         """Draw what is random in later passes from another seed."""

@@ -1,40 +1,30 @@
 """Who provides what: plugins found at the entry points, loaded one by one, and the names they bring."""
 
-import importlib.util
+import contextlib
 import inspect
-import os
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import metadata
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import pluggy
 
-from netdef import hookspecs
+from netdef import hookspecs, known, provided
 from netdef.errors import PluginError
+from netdef.loading import Plugin, Settings, explained, from_file, installed, is_own
 from netdef.names import nearest
 from netdef.options import Block
 from netdef.schema import Schema
 
+__all__ = ["KINDS", "Plugin", "Provided", "Registry", "Settings", "default"]
+
 KINDS = {"layers": "layer type", "fillers": "filler", "rules": "solver type", "policies": "lr_policy"}
 KINDS |= {"sources": "data backend"}
-
-
-@dataclass
-class Plugin:
-    """One entry point or file, and what became of it."""
-
-    name: str
-    """distribution:entry point, which is also how it is named in settings."""
-    version: str = ""
-    module: str = ""
-    error: str = ""
-    """Why it, or a part of it, was not loaded; empty when all is well."""
-    provides: dict[str, list[str]] = field(default_factory=dict)
+_HOOKS = [name for name in vars(hookspecs) if name.startswith("netdef_")]
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -48,27 +38,30 @@ class Provided:
 class Registry:
     """Every plugin loaded, and what it provides by kind ("layers", "fillers", ...) and name."""
 
-    def __init__(self, settings: "Settings | None" = None):
+    def __init__(self, settings: Settings | None = None):
         self.settings = settings or Settings.from_environment()
         self.plugins: list[Plugin] = []
         self._names: dict[str, dict[str, list[Provided]]] = {kind: {} for kind in KINDS}
-        self._options: list[tuple[str, Block]] = []
+        self._blocks: list[tuple[Plugin, Block, bool]] = []
+        """Whose, what, and whether a layer class declares it for itself."""
         self.observers: list[Provided] = []
         self._manager = pluggy.PluginManager(hookspecs.GROUP)
         self._manager.add_hookspecs(hookspecs)
 
     def load(self) -> "Registry":
         """Every entry point of the group and every file in the settings; a failure is kept, and loading goes on."""
-        found = [(f"{_dist(e)}:{e.name}", e) for e in metadata.entry_points(group=hookspecs.GROUP)]
-        if not any(e.value.startswith("netdef.") for _, e in found):
+        found = installed()
+        if not any(is_own(plugin) for plugin, _ in found):
             raise PluginError("netdef is not installed, so its own layers cannot be found; run: pip install -e .")
-        for name, entry in sorted(found, key=lambda f: f[0]):
-            version = entry.dist.version if entry.dist else ""
-            plugin = Plugin(name, version, entry.value)
+        for plugin, load in found:
             if self.settings.allows(plugin):
-                self._attempt(plugin, entry.load)
-        for path in self.settings.files:
-            self._attempt(Plugin(f"file:{path}", "", str(path)), lambda p=path: _load_file(Path(p)))
+                self._attempt(plugin, load)
+            else:
+                plugin.denied = True
+                self.plugins.append(plugin)
+        for path in {Path(path).resolve(): path for path in self.settings.files}.values():
+            self._attempt(*from_file(path))
+        self._warn_of_names_without_plugin()
         return self
 
     def add(self, name: str, module: Any) -> Plugin:
@@ -78,50 +71,95 @@ class Registry:
         self.__dict__.pop("schema", None)
         return plugin
 
-    def _attempt(self, plugin: Plugin, load: Any) -> None:
+    def _attempt(self, plugin: Plugin, load: Callable[[], Any]) -> None:
         self.plugins.append(plugin)
-        try:
+        before = time.perf_counter()
+        with _kept(plugin):
             module = load()
             self._manager.register(module, plugin.name)
-            self._refuse_unknown_hooks(module)
             self._collect(plugin, module)
-        except Exception as e:
-            plugin.error = plugin.error or f"{type(e).__name__}: {e}"
-        if plugin.error and self.settings.strict:
-            raise PluginError(f"plugin {plugin.name} {plugin.version}: {plugin.error}")
+        plugin.ms = 1e3 * (time.perf_counter() - before)
+        self._be_strict(plugin)
 
-    def _refuse_unknown_hooks(self, module: Any) -> None:
-        known = {n for n in vars(hookspecs) if n.startswith("netdef_")}
-        for caller in self._manager.get_hookcallers(module) or []:
-            if not caller.has_spec():
-                raise PluginError(f"no such hook: {caller.name}{nearest(caller.name, known)}")
+    def _be_strict(self, plugin: Plugin) -> None:
+        if plugin.error and self.settings.strict:
+            raise PluginError(f"plugin {plugin.titled}: {plugin.error}")
+
+    # -- what a module brings ---------------------------------------------------------------------------------------
 
     def _collect(self, plugin: Plugin, module: Any) -> None:
-        for kind in KINDS:
-            hook = self._hook(module, f"netdef_{kind}")
-            found = _named(kind, hook()) if hook else []
-            for name, thing in found:
-                problem = _missing_methods(thing) if kind == "layers" else ""
-                if problem:
-                    plugin.error = f"{plugin.error}; {problem}".removeprefix("; ")
-                    continue
-                self._names[kind].setdefault(name, []).append(Provided(thing, plugin))
-                plugin.provides.setdefault(kind, []).append(name)
-                if kind == "layers" and isinstance(thing.options, Block):
-                    self._options.append((plugin.name, thing.options))
-        for block in (self._hook(module, "netdef_options") or list)():
-            self._options.append((plugin.name, block))
-        for observer in (self._hook(module, "netdef_observers") or list)():
-            self.observers.append(Provided(observer, plugin))
+        """Call each hook by itself: one that fails takes nothing from the others."""
+        hooks = dict(self._hooks(module))
+        for name, hook in hooks.items():
+            with _kept(plugin):
+                if name not in _HOOKS:
+                    raise PluginError(f"no such hook: {name}{nearest(name, _HOOKS)}")
+                self._take(plugin, name.removeprefix("netdef_"), hook())
+        unmarked = [n for n in _unmarked(module) if n not in hooks]
+        if unmarked:
+            plugin.fault(f"{unmarked[0]} is no hook without @hookimpl above it")
+        elif not hooks:
+            plugin.fault(f"it has no hooks; want one of {', '.join(_HOOKS)}, with @hookimpl above it")
 
-    def _hook(self, module: Any, name: str) -> Any:
-        callers = {c.name for c in self._manager.get_hookcallers(module) or []}
-        return getattr(module, name) if name in callers else None
+    def _hooks(self, module: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+        for caller in self._manager.get_hookcallers(module) or []:
+            for impl in caller.get_hookimpls():
+                if impl.plugin is module:
+                    yield caller.name, impl.function
+
+    def _take(self, plugin: Plugin, kind: str, found: Any) -> None:
+        if kind == "options":
+            self._blocks += [(plugin, block, False) for block in provided.options(found)]
+        elif kind == "observers":
+            self.observers += [Provided(observer, plugin) for observer in provided.observers(found)]
+        else:
+            things = provided.layers(found) if kind == "layers" else provided.named(kind, found)
+            for names, thing, problem in things:
+                if problem:
+                    plugin.fault(problem)
+                else:
+                    self._enter(plugin, kind, names, thing)
+
+    def _enter(self, plugin: Plugin, kind: str, names: tuple[str, ...], thing: Any) -> None:
+        for name in names:
+            self._names[kind].setdefault(name, []).append(Provided(thing, plugin))
+            plugin.provides.setdefault(kind, []).append(name)
+        if kind == "layers" and isinstance(thing.options, Block):
+            self._blocks.append((plugin, thing.options, True))
+
+    def _withdraw(self, plugin: Plugin) -> None:
+        """Take back all that a plugin brought."""
+        for claims in (c for names in self._names.values() for c in names.values()):
+            claims[:] = [c for c in claims if c.plugin is not plugin]
+        self._names = {kind: {n: c for n, c in names.items() if c} for kind, names in self._names.items()}
+        self.observers = [o for o in self.observers if o.plugin is not plugin]
+        self._blocks = [b for b in self._blocks if b[0] is not plugin]
+        plugin.provides.clear()
+
+    # -- the schema -------------------------------------------------------------------------------------------------
 
     @cached_property
     def schema(self) -> Schema:
-        """The composed schema; made once, after loading."""
-        return Schema(self._options)
+        """The composed schema; made once, after loading. A plugin whose options do not fit in is withdrawn."""
+        try:
+            return _schema(self._blocks)
+        except PluginError:
+            self._withdraw_misfits()
+            return _schema(self._blocks)
+
+    def _withdraw_misfits(self) -> None:
+        kept: list[tuple[Plugin, Block, bool]] = []
+        for plugin in self.plugins:
+            blocks = [b for b in self._blocks if b[0] is plugin]
+            try:
+                _schema(kept + blocks)
+                kept += blocks
+            except PluginError as e:
+                self._withdraw(plugin)
+                plugin.fault(str(e))
+                self._be_strict(plugin)
+
+    # -- who provides a name ----------------------------------------------------------------------------------------
 
     def names(self, kind: str) -> list[str]:
         return sorted(self._names[kind])
@@ -130,17 +168,23 @@ class Registry:
         """Everything registered under a name, in the order of loading; empty for an unknown one."""
         return self._names[kind].get(name, [])
 
-    def find(self, kind: str, name: str) -> Provided:
-        """What is registered under a name. Raises PluginError: unknown (with the nearest names) or claimed twice."""
-        claims = self.claims(kind, name)
-        preferred = [c for c in claims if self.settings.prefers(name, c.plugin)]
-        if len(preferred or claims) == 1:
-            return (preferred or claims)[0]
-        if claims:
-            owners = " and ".join(f"{c.plugin.name} {c.plugin.version}".strip() for c in claims)
-            choice = f"NETDEF_PREFER={name}={claims[0].plugin.name}"
-            raise PluginError(f"{KINDS[kind]} '{name}' is claimed by {owners}; choose with {choice}")
-        raise PluginError(f"unknown {KINDS[kind]} '{name}'{nearest(name, self.names(kind))}{self._failed_hint()}")
+    def find(self, kind: str, name: str, refusal: Callable[[Provided], str] | None = None) -> Provided:
+        """What is registered under a name.
+
+        Where several plugins claim it, the user's choice counts (NETDEF_PREFER), then `refusal`: why one of them is
+        not meant, or "". One thing under two names of plugins is one. Raises PluginError: unknown (with the nearest
+        names, or who is known to provide it), claimed by several, or refused by all.
+        """
+        claims = list({id(c.thing): c for c in self.claims(kind, name)}.values())
+        if not claims:
+            raise PluginError(f"unknown {KINDS[kind]} '{name}'{self._hint(kind, name)}")
+        preferred = [c for c in claims if self.settings.prefers(name, c.plugin, c.thing)]
+        claims = preferred or claims
+        reasons = [refusal(c) if refusal and len(claims) > 1 else "" for c in claims]
+        left = [c for c, reason in zip(claims, reasons, strict=True) if not reason]
+        if len(left) == 1:
+            return left[0]
+        raise PluginError(_undecided(kind, name, left or claims, [] if left else reasons))
 
     def get(self, kind: str, name: str) -> Any:
         return self.find(kind, name).thing
@@ -150,83 +194,61 @@ class Registry:
         for name, claims in self._names["layers"].items():
             if any(getattr(c.thing, "role", "") == role for c in claims):
                 return name
-        raise PluginError(f"no plugin provides a layer for the role '{role}'{self._failed_hint()}")
+        raise PluginError(f"no plugin provides a layer for the role '{role}'{self._missing()}")
 
-    def _failed_hint(self) -> str:
+    def _hint(self, kind: str, name: str) -> str:
+        hint = known.of_type(name) if kind == "layers" else ""
+        return (hint or nearest(name, self.names(kind))) + self._missing()
+
+    def _missing(self) -> str:
         failed = [p.name for p in self.plugins if p.error]
-        return f" (plugins that failed to load: {', '.join(failed)}; see: netdef plugins)" if failed else ""
+        denied = [p.name for p in self.plugins if p.denied]
+        hints = [f"plugins that failed to load: {', '.join(failed)}"] if failed else []
+        hints += [f"not loaded, as the settings say: {', '.join(denied)}"] if denied else []
+        return f" ({'; '.join(hints)}; see: netdef plugins)" if hints else ""
+
+    def _warn_of_names_without_plugin(self) -> None:
+        there = {name for p in self.plugins for name in (p.name, p.distribution)}
+        for setting, names in (("NETDEF_ALLOW", self.settings.allow), ("NETDEF_DENY", self.settings.deny)):
+            for name in (n for n in names if n not in there):
+                _log.warning("%s names '%s', which is not installed%s", setting, name, nearest(name, there))
 
 
-@dataclass
-class Settings:
-    """Which plugins may load: from the environment, or set by flags."""
-
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    prefer: dict[str, str] = field(default_factory=dict)
-    strict: bool = False
-
-    @classmethod
-    def from_environment(cls, environ: Any = os.environ) -> "Settings":
-        """NETDEF_ALLOW, _DENY, _PLUGIN_FILES, _PREFER (Type=plugin): comma-separated; NETDEF_STRICT: 1 or 0."""
-
-        def words(key: str) -> tuple[str, ...]:
-            text = environ.get(key, "")
-            if key == "NETDEF_PLUGIN_FILES":  # plugins' names may hold the separator of paths
-                text = text.replace(os.pathsep, ",")
-            return tuple(w for w in text.split(",") if w)
-
-        prefer = dict(w.split("=", 1) for w in environ.get("NETDEF_PREFER", "").split(",") if "=" in w)
-        strict = environ.get("NETDEF_STRICT", "") not in ("", "0")
-        return cls(words("NETDEF_ALLOW"), words("NETDEF_DENY"), words("NETDEF_PLUGIN_FILES"), prefer, strict)
-
-    def allows(self, plugin: Plugin) -> bool:
-        """Whether to load it; what ships with netdef itself is always allowed unless denied by name."""
-        names = {plugin.name, plugin.name.split(":")[0]}
-        own = plugin.module.split(".")[0] in ("netdef", "netdef_plugins")
-        return not names & set(self.deny) and (own or not self.allow or bool(names & set(self.allow)))
-
-    def prefers(self, name: str, plugin: Plugin) -> bool:
-        return self.prefer.get(name) in (plugin.name, plugin.name.split(":")[0])
+@contextlib.contextmanager
+def _kept(plugin: Plugin) -> Iterator[None]:
+    """Note what is raised as a fault of the plugin; an exit as well, as a plugin must not end the program."""
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as e:
+        plugin.fault(explained(e, plugin.module))
 
 
-def _dist(entry: metadata.EntryPoint) -> str:
-    return entry.dist.name if entry.dist else "?"
+def _schema(blocks: list[tuple[Plugin, Block, bool]]) -> Schema:
+    shared = [(plugin.name, block) for plugin, block, of_class in blocks if not of_class]
+    return Schema(shared, [(plugin.name, block) for plugin, block, of_class in blocks if of_class])
 
 
-def _named(kind: str, found: Any) -> Iterator[tuple[str, Any]]:
-    if kind != "layers":
-        yield from found.items()
-        return
-    for cls in found:
-        for name in (getattr(cls, "type", cls.__name__), *getattr(cls, "aliases", ())):
-            yield name, cls
+def _undecided(kind: str, name: str, claims: list[Provided], reasons: list[str]) -> str:
+    alike = len({c.plugin.name for c in claims}) < len(claims)
+    names = [f"{c.plugin.name}.{c.thing.__name__}" if alike else c.plugin.name for c in claims]
+    owners = [f"{n} {c.plugin.version}".strip() for n, c in zip(names, claims, strict=True)]
+    choice = f"choose with NETDEF_PREFER={name}={names[0]} or --prefer"
+    if reasons:
+        told = "; ".join(f"{owner} {reason}" for owner, reason in zip(owners, reasons, strict=True))
+        return f"{KINDS[kind]} '{name}': none that provides it is meant for this layer: {told}; {choice}"
+    return f"{KINDS[kind]} '{name}' is claimed by {' and '.join(owners)}; {choice}"
 
 
-def _missing_methods(cls: Any) -> str:
-    """Why a layer class is refused; empty when it has all three operations."""
-    missing = sorted(getattr(cls, "__abstractmethods__", ()))
-    if missing:
-        return f"layer '{getattr(cls, 'type', cls.__name__)}' lacks {' and '.join(missing)}"
-    if not inspect.isclass(cls) or not isinstance(getattr(cls, "type", None), str):
-        return f"layer {cls!r} is not a class with a `type`"
-    cls = cast(Any, cls)
-    lacking = [m for m in ("forward", "backward", "update") if not callable(getattr(cls, m, None))]
-    return f"layer '{cls.type}' lacks {' and '.join(lacking)}" if lacking else ""
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise PluginError(f"no such plugin file: {path}")
-    name = f"netdef_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"not a Python file: {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def _unmarked(module: Any) -> list[str]:
+    """Functions with a hook's name that the module itself defines."""
+    own = getattr(module, "__name__", "")
+    return [
+        n
+        for n, f in getattr(module, "__dict__", {}).items()
+        if n in _HOOKS and inspect.isfunction(f) and f.__module__ == own
+    ]
 
 
 @lru_cache(maxsize=1)

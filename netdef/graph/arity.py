@@ -8,15 +8,24 @@ from netdef.graph.filter import place
 
 def check_arity(layer: Any, cls: Any) -> None:
     """Raises GraphError with the counts declared, those found and the names."""
-    for what, names, declared in (("bottom", layer.bottom, cls.bottoms), ("top", layer.top, cls.tops)):
-        low, high = bounds(declared)
-        if len(names) < low or (high is not None and len(names) > high):
-            shown = ", ".join(f"'{n}'" for n in names) or "none"
-            want = f"{spelled(declared)} {what}" + ("" if declared == 1 else "s")
-            raise GraphError(f"{place(layer)}: {cls.type} takes {want}, got {len(names)} ({shown})")
+    wrong = arity_fault(layer, cls)
+    if wrong:
+        raise GraphError(f"{place(layer)}: {cls.type} {wrong}")
     downs, bottoms = len(layer.propagate_down), len(layer.bottom)
     if downs not in (0, bottoms):
         raise GraphError(f"{place(layer)}: {downs} propagate_down for {bottoms} bottoms; want one for each or none")
+
+
+def arity_fault(layer: Any, cls: Any) -> str:
+    """What is wrong with a layer's counts of bottoms and tops; a loss may still lack tops that complete_loss adds."""
+    for what, names, declared in (("bottom", layer.bottom, cls.bottoms), ("top", layer.top, cls.tops)):
+        low, high = bounds(declared)
+        low = 0 if cls.is_loss and what == "top" else low
+        if len(names) < low or (high is not None and len(names) > high):
+            shown = ", ".join(f"'{n}'" for n in names) or "none"
+            want = f"{spelled(declared)} {what}" + ("" if declared == 1 else "s")
+            return f"takes {want}, got {len(names)} ({shown})"
+    return ""
 
 
 def complete_loss(layer: Any, cls: Any) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from netdef.errors import GraphError, PluginError
+from netdef.errors import GraphError
 from netdef.graph.arity import check_arity, complete_loss
+from netdef.graph.choose import layer_class
 from netdef.graph.filter import filter_net, place
 from netdef.graph.split import insert_splits
 from netdef.registry import Registry
@@ -23,14 +24,6 @@ def prepare(net: Any, registry: Registry, phase: int, level: int | None, stages:
         check_arity(layer, cls)
     refuse_twice_made_tops(kept)
     return insert_splits(kept, lambda: registry.role("split"))
-
-
-def layer_class(layer: Any, registry: Registry) -> Any:
-    """The class a layer's type names; an unknown type is an error at the layer's place."""
-    try:
-        return registry.get("layers", layer.type)
-    except PluginError as e:
-        raise e.at(place(layer)) from None
 
 
 def refuse_twice_made_tops(net: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from netdef import known
 from netdef.errors import NetdefError, PrototxtError
 from netdef.prototxt import harmless
 from netdef.prototxt.scan import Entry, Source, Value, scalars
@@ -101,10 +102,13 @@ class Checker:
         self._notes.setdefault((shown, reason), []).append(entry.start)
 
     def _unknown(self, entry: Entry, message: Any) -> NetdefError:
-        near = _nearest(entry.name, list(message.fields_by_name))
+        known_to = known.of_field(message.name, entry.name)
+        near = None if known_to else _nearest(entry.name, list(message.fields_by_name))
         owners = [m.name for m in message.file.message_types_by_name.values() if entry.name in m.fields_by_name]
         hint = f"; did you mean {near!r}?" if near else ""
-        if owners:
+        if known_to:
+            hint = known_to
+        elif owners:
             hint += f"{' It' if near else '; it'} belongs to {', '.join(owners[:4])}"
         elif not near and entry.name.endswith("_param"):
             hint = "; no plugin here declares it"

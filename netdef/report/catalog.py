@@ -117,17 +117,16 @@ def _details(registry: Registry, name: str, claim: Provided) -> LayerDetails:
     cls = claim.thing
     names = [n for n in (cls.type, *cls.aliases) if n != name]
     block = cls.options.name if isinstance(cls.options, Block) else cls.options or ""
-    options = _messages(registry, block) if block else {}
+    options = _messages(registry, cls.options) if cls.options else {}
     doc = inspect.cleandoc(cls.__doc__ or "")
     return LayerDetails(
         **vars(_layer(name, claim)), doc=doc, aliases=names, loss=cls.is_loss, block=block, options=options
     )
 
 
-def _messages(registry: Registry, block: str) -> dict[str, list[Option]]:
-    fields = registry.schema.message("LayerParameter").DESCRIPTOR.fields_by_name
+def _messages(registry: Registry, options: str | Block) -> dict[str, list[Option]]:
     found: dict[str, list[Option]] = {}
-    left = [fields[block].message_type]
+    left = [registry.schema.declared_type(options)]
     while left:
         message = left.pop(0)
         if message.name not in found:
@@ -138,7 +137,7 @@ def _messages(registry: Registry, block: str) -> dict[str, list[Option]]:
 
 def _option(registry: Registry, message: Any, field: Any) -> Option:
     schema = registry.schema
-    doc = schema.doc(message.name, field.name) or _comments().get(f"{message.name}.{field.name}", "")
+    doc = schema.doc(message.name, field.name) or _comments().get(f"{schema.composed(message.name)}.{field.name}", "")
     values = [value.name for value in field.enum_type.values] if field.enum_type is not None else []
     default = field.default_value if field.has_default_value else None
     if values and default is not None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from netdef.blob import Blob
+from netdef.graph.choose import provider
 from netdef.memory import plan
 from netdef.net import Net
 
@@ -73,7 +74,7 @@ def _layer(net: Net, i: int, shown: dict[str, str], memory: int) -> LayerCost:
     return LayerCost(
         layer.name,
         param.type,
-        net.registry.find("layers", param.type).plugin.name,
+        provider(param, net.registry).plugin.name,
         [shown.get(name, name) for name in param.bottom],
         list(param.top),
         shapes,
