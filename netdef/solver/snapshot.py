@@ -61,10 +61,10 @@ def read_state(path: Path) -> State:
         return _read_hdf5(path)
     state, what = State(), str(path)
     history: list[Stored] = []
-    seen = set()
+    numbers = set()
     for number, _, value in wire.walk(buffer, what):
-        seen.add(number)
         if isinstance(value, int):
+            numbers.add(number)
             name = {ITER: "iter", CURRENT_STEP: "current_step", SEED: "seed"}.get(number)
             if name:
                 setattr(state, name, value)
@@ -76,7 +76,7 @@ def read_state(path: Path) -> State:
             state.passes.append(_ints(value, what))
         elif number == LOSSES:
             state.losses = np.frombuffer(value, "<f4").tolist()
-    if ITER not in seen:
+    if ITER not in numbers:
         raise WeightsError(f"{path} holds no iteration; is it a .solverstate?")
     state.history = history
     return state
@@ -120,7 +120,7 @@ def _read_hdf5(path: Path) -> State:
                 passes = f["netdef_passes"]
                 state.passes = [[int(n) for n in passes[str(i)][()]] for i in range(len(passes))]
             return state
-    except (OSError, KeyError, TypeError, ValueError) as e:
+    except Exception as e:  # h5py raises whatever kind the damage happens to hit
         raise WeightsError(f"cannot read {path} as a solver state: {e}") from e
 
 

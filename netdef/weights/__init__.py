@@ -1,14 +1,17 @@
 """Weights between files and nets: .caffemodel and HDF5, matched by layer name."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from netdef.blob import Blob
 from netdef.errors import WeightsError
 from netdef.files import replacing, replacing_path
 from netdef.layer import Layer
+from netdef.weights.blobproto import Stored
 from netdef.weights.caffemodel import StoredLayer, read_caffemodel, write_caffemodel
 from netdef.weights.hdf5 import read_hdf5, write_hdf5
 
@@ -50,35 +53,39 @@ def load(layers: Sequence[Layer], *paths: Path | str) -> Report:
     """
     targets = {layer.name: layer for layer in layers if layer.blobs}
     named = {layer.name for layer in layers}
+    looks = Counter(id(blob.storages[0]) for layer in targets.values() for blob in layer.blobs)
     report = Report()
-    plan: list[tuple[Layer, StoredLayer]] = []
+    plan: list[tuple[Blob, Stored]] = []
     for path in paths:
         for stored in read(path):
             if stored.name in targets and stored.blobs:
-                _check(targets[stored.name], stored, path)
-                plan.append((targets[stored.name], stored))
+                plan += _pairs(targets[stored.name], stored, path, looks)
                 report.loaded.append(stored.name)
             elif stored.blobs and stored.name not in named:
                 report.unused.append(stored.name)
-    for layer, stored in plan:
-        for blob, s in zip(layer.blobs, stored.blobs, strict=True):
-            np.copyto(blob.data, s.data.reshape(blob.shape), casting="unsafe")
+    for blob, s in plan:
+        np.copyto(blob.data, s.data.reshape(blob.shape), casting="unsafe")
+    filled = {id(blob.storages[0]) for blob, _ in plan}
     report.loaded = list(dict.fromkeys(report.loaded))
-    report.at_filler = [name for name in targets if name not in report.loaded]
+    report.at_filler = [n for n, t in targets.items() if any(id(blob.storages[0]) not in filled for blob in t.blobs)]
     return report
 
 
-def _check(layer: Layer, stored: StoredLayer, path: Path | str) -> None:
-    if len(layer.blobs) != len(stored.blobs):
+def _pairs(layer: Layer, stored: StoredLayer, path: Path | str, looks: Counter[int]) -> list[tuple[Blob, Stored]]:
+    """What goes where. Only a parameter that is shared may be missing: Caffe's HDF5 has it in its owner's layer."""
+    found = {i: s for i, s in enumerate(stored.blobs) if s is not None}
+    missing = [b for i, b in enumerate(layer.blobs) if i not in found and looks[id(b.storages[0])] == 1]
+    if missing or len(stored.blobs) > len(layer.blobs):
         raise WeightsError(
-            f"{path}: layer '{layer.name}' has {len(stored.blobs)} blobs there and {len(layer.blobs)} in the net"
+            f"{path}: layer '{layer.name}' has {len(found)} blobs there and {len(layer.blobs)} in the net"
         )
-    for i, (blob, s) in enumerate(zip(layer.blobs, stored.blobs, strict=True)):
-        if not s.fits(blob.shape):
+    for i, s in found.items():
+        if not s.fits(layer.blobs[i].shape):
             raise WeightsError(
-                f"{path}: layer '{layer.name}' blob {i} has shape {s.shape} there and {blob.shape} in the net; "
-                "to train this layer anew beside the other weights, give it another name in the prototxt"
+                f"{path}: layer '{layer.name}' blob {i} has shape {s.shape} there and {layer.blobs[i].shape} in the "
+                "net; to train this layer anew beside the other weights, give it another name in the prototxt"
             )
+    return [(layer.blobs[i], s) for i, s in found.items()]
 
 
 def save(path: Path | str, name: str, layers: Sequence[Layer], hdf5: bool = False) -> None:

@@ -1,7 +1,7 @@
 """A .caffemodel: which layers it holds and their blobs, read from the mapped file; and written from a net."""
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,8 @@ class StoredLayer:
 
     name: str
     type: str = ""
-    blobs: list[Stored] = field(default_factory=list)
+    blobs: Sequence[Stored | None] = field(default_factory=list)
+    """None where an HDF5 file leaves a shared parameter to its owner's layer."""
 
 
 def read_caffemodel(path: Path) -> list[StoredLayer]:
@@ -60,7 +61,7 @@ def _v1_layer(buffer: memoryview, path: Path) -> StoredLayer:
     for entry in wire.walk(buffer, str(path)):
         if entry.field == V1_V0 and isinstance(entry.value, memoryview):
             inner = _layer(entry.value, path, V0_NAME, V0_TYPE, V0_BLOBS)
-            layer = StoredLayer(inner.name, inner.type, layer.blobs + inner.blobs)
+            layer = StoredLayer(inner.name, inner.type, [*layer.blobs, *inner.blobs])
     return layer
 
 

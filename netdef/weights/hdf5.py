@@ -19,7 +19,9 @@ def read_hdf5(path: Path) -> list[StoredLayer]:
             if "data" not in f:
                 raise WeightsError(f"{path} has no group 'data'; it holds: {', '.join(f) or 'nothing'}")
             return [_layer(name, group, path) for name, group in _groups(f["data"])]
-    except OSError as e:
+    except WeightsError:
+        raise
+    except Exception as e:  # h5py raises whatever kind the damage happens to hit
         raise WeightsError(f"cannot read {path} as HDF5: {e}") from e
 
 
@@ -38,13 +40,14 @@ def _groups(data: Any) -> list[tuple[str, Any]]:
 
 
 def _layer(name: str, group: Any, path: Path) -> StoredLayer:
-    layer = StoredLayer(name)
-    for i in range(len(group)):
-        if str(i) not in group:
-            raise WeightsError(f"{path}: layer '{name}' has no blob {i}; it has {', '.join(group)}")
-        data = group[str(i)][()]
-        layer.blobs.append(Stored(tuple(data.shape), data))
-    return layer
+    import h5py
+
+    found = {key: node[()] for key, node in group.items() if isinstance(node, h5py.Dataset)}
+    blobs = {int(key): Stored(tuple(x.shape), x) for key, x in found.items() if key.isdecimal() and len(key) < 5}
+    if len(blobs) < len(found) or any(s.data.dtype.kind not in "fiub" for s in blobs.values()):
+        shown = ", ".join(f"'{key}' ({x.dtype})" for key, x in found.items())
+        raise WeightsError(f"{path}: layer '{name}' holds {shown}; want numbers under the names 0, 1, ...")
+    return StoredLayer(name, "", [blobs.get(i) for i in range(max(blobs) + 1)])
 
 
 def write_hdf5(path: Path, layers: list[tuple[str, list[np.ndarray]]]) -> None:
