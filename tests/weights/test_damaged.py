@@ -179,5 +179,5 @@ def test_a_missing_file_and_a_folder(tmp_path, built):
 
 
 def test_weights_are_no_solver_state(tmp_path, built):
-    with pytest.raises(WeightsError, match="is it a .solverstate"):
+    with pytest.raises(WeightsError, match=r"is it a .solverstate"):
         read_state(model(tmp_path, built))

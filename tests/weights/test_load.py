@@ -94,7 +94,8 @@ def test_a_layer_that_has_lost_its_parameters_is_left_alone(tmp_path, pb):
 
 
 SHARED = HEAD + "".join(
-    f'layer {{ name: "{name}" type: "Dense" bottom: "{bottom}" top: "{name}" param {{ name: "w" }} param {{ name: "{b}" }} '
+    f'layer {{ name: "{name}" type: "Dense" bottom: "{bottom}" top: "{name}" param {{ name: "w" }} '
+    f'param {{ name: "{b}" }} '
     'dense_param { outputs: 3 filler { type: "gaussian" } } }\n'
     for name, bottom, b in (("a", "x", "b"), ("b", "a", "b"), ("c", "b", "own"))
 )
