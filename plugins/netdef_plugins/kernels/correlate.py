@@ -39,8 +39,9 @@ class Geometry(NamedTuple):
     blocks: int
     part: int  # tiles of rows in an item
     some: int  # channels packed at a time
-    b_at: int  # where the packed pixels, the results and the padded copy begin in the scratch of a thread
+    b_at: int  # where the packed pixels, the results, a line and the padded copy begin in the scratch of a thread
     c_at: int
+    line_at: int
     padded_at: int
     work: int
     biased: int
@@ -125,16 +126,17 @@ def locate_results(g, first, last, runs):
 
 
 @helper
-def gather(g, x, c0, n0, begin, end, padded, b, offsets, runs, count):
+def gather(g, x, c0, n0, begin, end, work, offsets, runs, count):
     """Packs `some` channels of x from c0 on into panels; returns the depth of the panels."""
     channels = min(g.some, g.channels - c0)
     source, plane = shift(x, c0 * g.height * g.width), g.height * g.width
+    padded, line = shift(work, g.padded_at), shift(work, g.line_at)
     if not g.plain:
         image = g.groups * g.channels * plane
-        pad_channels(padded, shift(source, n0 * image), channels, g.height, g.width, image, g.tall, g.top, g.left,
-                     g.sw, g.phases, g.pitch, begin, end)  # fmt: skip
+        pad_channels(padded, line, shift(source, n0 * image), channels, g.height, g.width, image, g.tall, g.top,
+                     g.left, g.sw, g.phases, g.pitch, begin, end)  # fmt: skip
         source, plane = padded, (end - begin) * g.phases * g.pitch
-    pack_panels(b, source, channels, plane, g.taps, offsets, runs, count)
+    pack_panels(shift(work, g.b_at), source, channels, plane, g.taps, offsets, runs, count)
     return channels * g.taps
 
 
@@ -150,13 +152,13 @@ def correlate_block(job, item, thread):
     tiles, panels = min(g.part, g.tiles - tile0), (last - first + NR - 1) // NR
     row0 = group * g.rows + tile0 * MR
     work = shift(work, thread * g.work)
-    runs, b, c, padded = integers(work), shift(work, g.b_at), shift(work, g.c_at), shift(work, g.padded_at)
+    runs, b, c = integers(work), shift(work, g.b_at), shift(work, g.c_at)
     x = shift(x, group * g.channels * g.height * g.width)
     depth = g.channels * g.taps
     a = shift(a, (group * g.tiles + tile0) * depth * MR)
     count, begin, end = locate(g, first, last, runs)
     for c0 in range(0, g.channels, g.some):
-        k = gather(g, x, c0, first // (g.qh * g.qw), begin, end, padded, b, offsets, runs, count)
+        k = gather(g, x, c0, first // (g.qh * g.qw), begin, end, work, offsets, runs, count)
         multiply(a, depth, c0 * g.taps, b, k, panels, tiles, c)
     count = locate_results(g, first, last, runs)
     rows = min(tiles * MR, g.rows - tile0 * MR)

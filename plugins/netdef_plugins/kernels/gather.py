@@ -1,7 +1,7 @@
 """Reading the pixels that a convolution meets: which runs of memory they are, padded copies, packed panels."""
 
 from .native import helper
-from .simd import VL, ZERO, load, load_first, shift, splat, store, store_first
+from .simd import VL, ZERO, load, load_first, shift, splat, split2, split4, store, store_first
 from .tile import NR
 
 
@@ -42,46 +42,49 @@ def find_runs(first, last, rows, width, image, row, step, start, unit, runs):
 
 
 @helper
-def take(dst, src, step, n):
-    """n floats, step apart; the usual steps are named where it is called, for the compiler to use vectors."""
-    for j in range(n):
-        dst[j] = src[j * step]
+def part_row(dst, line, step, phases, pitch):
+    """Piece f < phases of dst gets line[f + step * j] for j < pitch; pieces are `pitch` floats long."""
+    if step == phases == 2 or step == phases == 4:
+        for j in range(0, pitch, VL):
+            if step == 2:
+                split2(shift(line, 2 * j), shift(dst, j), pitch, pitch - j)
+            else:
+                split4(shift(line, 4 * j), shift(dst, j), pitch, pitch - j)
+    else:
+        for f in range(phases):
+            for j in range(pitch):
+                dst[f * pitch + j] = line[f + step * j]
 
 
 @helper
-def pad_row(dst, src, width, left, step, phases, pitch):
-    """A row of `phases` pieces of `pitch` floats: piece f holds src[left + f + step * j], j < pitch, zero outside."""
-    for f in range(phases):
-        d, s = shift(dst, f * pitch), left + f
-        begin = min(max(0, -(s // step)), pitch)
-        end = max(begin, min(pitch, (width - 1 - s) // step + 1))
-        clear(d, begin)
-        if step == 1:
-            move(shift(d, begin), shift(src, s + begin), end - begin)
-        elif step == 2:
-            take(shift(d, begin), shift(src, s + step * begin), 2, end - begin)
-        elif step == 4:
-            take(shift(d, begin), shift(src, s + step * begin), 4, end - begin)
-        else:
-            take(shift(d, begin), shift(src, s + step * begin), step, end - begin)
-        clear(shift(d, end), pitch - end)
+def pad_row(dst, src, width, left, n):
+    """dst = src[left] .. src[left + n - 1], zero where that lies outside of 0 .. width - 1."""
+    begin = min(max(0, -left), n)
+    end = max(begin, min(n, width - left))
+    clear(dst, begin)
+    move(shift(dst, begin), shift(src, left + begin), end - begin)
+    clear(shift(dst, end), n - end)
 
 
 @helper
-def pad_channels(dst, src, channels, height, width, image, tall, top, left, step, phases, pitch, begin, end):
+def pad_channels(dst, line, src, channels, height, width, image, tall, top, left, step, phases, pitch, begin, end):
     """Copies the virtual rows begin .. end - 1 of each channel, `tall` of them an image, with zeros around the image.
 
-    Row r of image n is the image's row r + top; `image` is the distance between images in src.
+    Row r of image n is the image's row r + top, from column `left` on, in `phases` pieces of `pitch` floats: piece f
+    holds every step-th pixel from the f-th on. `image` is the distance between images in src; `line` is scratch.
     """
     length = phases * pitch
     for c in range(channels):
         for v in range(begin, end):
             d = shift(dst, (c * (end - begin) + v - begin) * length)
             h = v % tall + top
-            if 0 <= h < height:
-                pad_row(d, shift(src, v // tall * image + (c * height + h) * width), width, left, step, phases, pitch)
-            else:
+            if not 0 <= h < height:
                 clear(d, length)
+            else:
+                row = shift(src, v // tall * image + (c * height + h) * width)
+                pad_row(line if step > 1 else d, row, width, left, step * pitch)
+                if step > 1:
+                    part_row(d, line, step, phases, pitch)
 
 
 @helper

@@ -146,6 +146,37 @@ def store_interleaved(typingctx, p, a, b, c, d):
     return types.void(p, vec, vec, vec, vec), codegen
 
 
+def _make_split(step):
+    @intrinsic
+    def split(typingctx, src, dst, apart, n):
+        """The first n <= VL of every step-th float of src to dst, those beside them to dst + apart, and so on."""
+
+        def codegen(context, bld, signature, args):
+            src, dst, apart, n = args
+            parts = {0: [bld.load(vector_at(bld, src, ir.Constant(I64, i * VL)), align=4) for i in range(step)]}
+            # Each round parts even from odd lanes, so that part f is left with the floats f, f + step, ...
+            for level in range(step.bit_length() - 1):
+                halved = {}
+                for f, vectors in parts.items():
+                    for odd in range(2):
+                        picks = ir.Constant(ir.VectorType(I32, VL), [2 * i + odd for i in range(VL)])
+                        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+                        halved[f + (odd << level)] = [bld.shuffle_vector(a, b, picks) for a, b in pairs]
+                parts = halved
+            mask = first_lanes(bld, n)
+            for f in range(step):
+                where = bld.gep(dst, [bld.mul(apart, ir.Constant(I64, f))])
+                masked_store(bld, where, parts[f][0], mask)
+            return context.get_dummy_value()
+
+        return types.void(src, src, types.intp, types.intp), codegen
+
+    return split
+
+
+split2, split4 = _make_split(2), _make_split(4)
+
+
 @intrinsic
 def splat(typingctx, x):
     """x in every lane."""

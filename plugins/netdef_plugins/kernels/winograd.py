@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .gather import find_runs, pad_channels
 from .native import fields, helper, task, unpack
 from .points import input_axis, result_axis, weight_axis
-from .simd import VL, greater, integers, load, load_first, shift, splat, store, store_first, store_interleaved
+from .simd import VL, ZERO, greater, integers, load, load_first, shift, splat, store, store_first, store_interleaved
 from .tile import make_tile
 from .turn import turn
 
@@ -39,7 +39,8 @@ class Geometry(NamedTuple):
     size: int  # squares in a block
     blocks: int
     some: int  # tiles of rows multiplied at a time
-    padded_at: int  # where the padded copy, the packed and transformed squares and the products begin in the scratch
+    line_at: int  # where a line, the padded copy, packed and transformed squares and products begin in the scratch
+    padded_at: int
     packed_at: int
     seen_at: int
     products_at: int
@@ -98,7 +99,7 @@ def see_squares(packed, out, point):
 @helper
 def sum_squares(m, lines, b, relu):
     """Turns the products of one row and one panel, 36 points APART apart, into four lines of 4 * WN results."""
-    zero = splat(m[0] * 0)
+    zero = splat(ZERO)
     for v in range(0, WN, VL):
         for j in range(6):
             s = shift(m, j * APART + v)
@@ -130,7 +131,8 @@ def copy_square(dst, src, pitch, n):
 @helper
 def see_block(g, x, first, last, work, seen):
     """seen[point, panel, c, WN]: the squares first .. last - 1 of all channels."""
-    runs, padded, packed = integers(work), shift(work, g.padded_at), shift(work, g.packed_at)
+    runs, packed = integers(work), shift(work, g.packed_at)
+    line, padded = shift(work, g.line_at), shift(work, g.padded_at)
     panels = (last - first + WN - 1) // WN
     n0 = first // (g.qh * g.qw)
     begin = first // g.qw % g.qh * 4
@@ -140,15 +142,13 @@ def see_block(g, x, first, last, work, seen):
     count = find_runs(first, last, g.qh, g.qw, g.tall * row, 4 * row, 1, start, WN, runs)
     x = shift(x, n0 * image)
     for c in range(g.channels):
-        pad_channels(padded, shift(x, c * g.height * g.width), 1, g.height, g.width, image, g.tall, g.top, g.left, 4, 4,
-                     g.pitch, begin, end)  # fmt: skip
+        pad_channels(padded, line, shift(x, c * g.height * g.width), 1, g.height, g.width, image, g.tall, g.top, g.left,
+                     4, 4, g.pitch, begin, end)  # fmt: skip
         for r in range(count):
             q, n = runs[3 * r + 1], runs[3 * r + 2]
             copy_square(shift(packed, q // WN * 36 * WN + q % WN), shift(padded, runs[3 * r]), g.pitch, n)
         for p in range(panels):
-            see_squares(
-                shift(packed, p * 36 * WN), shift(seen, (p * g.channels + c) * WN), (panels * g.channels + 1) * WN
-            )
+            see_squares(shift(packed, p * 36 * WN), shift(seen, (p * g.channels + c) * WN), point)
 
 
 @helper
@@ -157,8 +157,9 @@ def multiply(u, point, seen, channels, panels, tiles, products):
     for p in range(36):
         for m in range(tiles):
             for q in range(panels):
-                tile(shift(u, p * point + m * channels * WM), shift(seen, (p * (panels * channels + 1) + q * channels) * WN),
-                     shift(products, ((m * panels + q) * 36 + p) * APART), channels, WN, False)  # fmt: skip
+                a, b = p * point + m * channels * WM, (p * (panels * channels + 1) + q * channels) * WN
+                c = shift(products, ((m * panels + q) * 36 + p) * APART)
+                tile(shift(u, a), shift(seen, b), c, channels, WN, False)
 
 
 @helper
@@ -179,7 +180,7 @@ def put_squares(g, y, lines, runs, first_run, last_run):
 def finish(g, products, panels, rows, runs, count, lines, y, bias):
     """Transforms the products of some rows back and writes them to y."""
     for m in range(rows):
-        b = splat(bias[m] if g.biased else lines[0] * 0)
+        b = splat(bias[m] if g.biased else ZERO)
         r = 0
         for p in range(panels):
             sum_squares(shift(products, (m // WM * panels + p) * 36 * APART + m % WM * WN), lines, b, g.relu)

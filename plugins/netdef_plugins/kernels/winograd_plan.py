@@ -37,7 +37,8 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     some = max(1, min(tiles, PRODUCTS // (size * 36 * WM)))
     pitch, tall = qw + 1, (qh - 1) * 4 + 6
     lines, images = (size - 1) // qw + 2, (size - 1) // (qh * qw) + 2
-    padded_at = round_up(6 * (size + 1), 16)
+    line_at = round_up(6 * (size + 1), 16)
+    padded_at = line_at + round_up(4 * pitch + 64, 16)
     packed_at = padded_at + round_up((4 * lines + 2 * images + 6) * 4 * pitch + 64, 16)
     seen_at = packed_at + panels * 36 * WN + 64
     products_at = seen_at + 36 * (channels * size + WN) + 64
@@ -45,8 +46,8 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     geometry = winograd.Geometry(
         batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, tiles=tiles, qh=qh,
         qw=qw, oh=out[0], ow=out[1], tall=tall, top=-pad[0], left=-pad[1], pitch=pitch, size=size, blocks=blocks,
-        some=some, padded_at=padded_at, packed_at=packed_at, seen_at=seen_at, products_at=products_at, work=work,
-        biased=biased, relu=relu,
+        some=some, line_at=line_at, padded_at=padded_at, packed_at=packed_at, seen_at=seen_at, products_at=products_at,
+        work=work, biased=biased, relu=relu,
     )  # fmt: skip
     return Plan(np.array(geometry, np.int64), blocks * groups, work * threads.count(), tiles)
 
