@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from netdef.errors import NetdefError, PluginError
@@ -110,17 +110,16 @@ def explained(error: BaseException, module: str) -> str:
 
 
 def own_line(error: BaseException, module: str) -> str:
-    """FILE:LINE of the innermost frame in a plugin's own code; empty where there is none.
+    """FILE:LINE of the innermost frame in a plugin's own code; empty where there is none."""
+    lines = [(frame, n) for frame, n in traceback.walk_tb(error.__traceback__) if is_code_of(module, frame)]
+    return f"{_short(lines[-1][0].f_code.co_filename)}:{lines[-1][1]}" if lines else ""
 
-    `module` is a module's name, of whose package any module counts, or a file's path.
-    """
-    package, path = module.split(":")[0].split(".")[0], os.path.abspath(module)
-    line = ""
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
-        if file == path or name.split(".")[0] == package:
-            line = f"{_short(file)}:{number}"
-    return line
+
+def is_code_of(module: str, frame: FrameType) -> bool:
+    """Whether a frame runs a plugin's code: `module` is a file's path, or a name, of whose package any module is."""
+    package = module.split(":")[0].split(".")[0]
+    name = str(frame.f_globals.get("__name__", ""))
+    return frame.f_code.co_filename == os.path.abspath(module) or name.split(".")[0] == package
 
 
 def _short(file: str) -> str:

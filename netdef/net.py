@@ -83,7 +83,7 @@ class Net:
         except PASSED:
             raise
         except BaseException as e:
-            error = blamed(e, provider(layer_param, self.registry).plugin)
+            error = blamed(e, self.registry.culprit(e) or provider(layer_param, self.registry).plugin)
             raise error.at(place(layer_param)) from e
 
     def _append(self, layer_param: Any) -> None:

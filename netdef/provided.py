@@ -30,6 +30,9 @@ def named(kind: str, found: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     for name, thing in found.items():
         right = inspect.isclass(thing) if kind in _CLASSES else callable(thing)
         problem = "" if right and isinstance(name, str) else f"{hook} gave {thing!r} under {name!r}; want {what}"
+        if kind == "rules" and not problem:
+            lacking = [m for m in ("memory", "step") if not hasattr(thing, m)] or sorted(_abstract(thing))
+            problem = f"rule '{name}' lacks {' and '.join(lacking)}" if lacking else ""
         yield (name,), thing, problem
 
 
@@ -65,12 +68,16 @@ def _layer_fault(cls: Any) -> str:
     name = getattr(cls, "type", None)
     if not isinstance(name, str) or not name:
         return f"layer class {cls.__name__} has no `type`: the name that prototxts use"
-    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    missing = sorted(_abstract(cls))
     missing = missing or [m for m in _OPERATIONS if not callable(getattr(cls, m, None))]
     if missing:
         return f"layer '{name}' lacks {' and '.join(missing)}"
     wrong = _wrong_declaration(cls)
     return f"layer '{name}' declares {wrong}" if wrong else ""
+
+
+def _abstract(cls: Any) -> frozenset[str]:
+    return getattr(cls, "__abstractmethods__", frozenset())
 
 
 def _wrong_declaration(cls: Any) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,7 +15,7 @@ import pluggy
 
 from netdef import hookspecs, known, provided
 from netdef.errors import PluginError
-from netdef.loading import Plugin, Settings, explained, from_file, installed, is_own
+from netdef.loading import Plugin, Settings, explained, from_file, installed, is_code_of, is_own
 from netdef.names import nearest
 from netdef.options import Block
 from netdef.schema import Schema
@@ -135,6 +136,12 @@ class Registry:
         self.observers = [o for o in self.observers if o.plugin is not plugin]
         self._blocks = [b for b in self._blocks if b[0] is not plugin]
         plugin.provides.clear()
+
+    def culprit(self, error: BaseException) -> Plugin | None:
+        """The plugin in whose code an error arose: the innermost but for netdef's own; None where it is nobody's."""
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        others = [p for p in self.plugins if not is_own(p)]
+        return next((p for frame in reversed(frames) for p in others if is_code_of(p.module, frame)), None)
 
     # -- the schema -------------------------------------------------------------------------------------------------
 

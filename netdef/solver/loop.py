@@ -14,6 +14,7 @@ from netdef.errors import SolverError, WeightsError
 from netdef.files import check_writable
 from netdef.net import Net
 from netdef.solver import signals
+from netdef.solver.guests import Observer, naming, policy
 from netdef.solver.nets import test_nets, train_net
 from netdef.solver.snapshot import State, find_weights, read_state, write_state
 from netdef.solver.step import Updater
@@ -56,13 +57,15 @@ class Solver:
         self.test_nets = test_nets(param, base, self.registry, self._build)
         for net in self.test_nets:
             net.share_with(self.net)
-        self.rule = self.registry.get("rules", param.type)(param)
-        self._policy: Callable[[Any, int], float] = self.registry.get("policies", param.lr_policy)
-        self._policy(param, 0)
+        found = self.registry.find("rules", param.type)
+        self._naming_the_rule = naming(f"solver type '{param.type}'", found)
+        with self._naming_the_rule():
+            self.rule = found.thing(param)
+        self._policy = policy(param, self.registry)
         self.updater = Updater(param, self.rule, self.net.parameters)
         self.iter = 0
         self.losses: deque[float] = deque(maxlen=max(1, param.average_loss))
-        self.observers: list[Any] = [o.thing for o in self.registry.observers]
+        self.observers: list[Any] = [Observer(o, self.registry.settings.strict) for o in self.registry.observers]
         self.callbacks: list[tuple[Callable[[], None], Callable[[], None]]] = []
         """(before each iteration, before each step) pairs."""
         self.wish: Callable[[], str] = lambda: signals.NONE
@@ -145,7 +148,8 @@ class Solver:
         return loss / self.param.iter_size
 
     def apply_update(self) -> None:
-        self.updater.apply(self.rate, self.iter)
+        with self._naming_the_rule():
+            self.updater.apply(self.rate, self.iter)
 
     def _obey(self, wish: str) -> None:
         if wish == signals.SNAPSHOT:
