@@ -33,12 +33,12 @@ class Schema:
         self._docs: dict[tuple[str, str], str] = {}
         self._of_classes: set[tuple[str, str]] = set()
         """Fields that only classes declare, which may hence be widened."""
+        self._composed: dict[str, str] = {}
         own = _in_order(own)
         for provider, block in _in_order(blocks):
             self._add_block(provider, block, False)
         for provider, block in own:
             self._add_block(provider, block, True)
-        self._composed: dict[str, str] = {}
         self._views = {block: view for _, block in own if (view := self._view(block))}
         self.pool = descriptor_pool.DescriptorPool()
         try:
