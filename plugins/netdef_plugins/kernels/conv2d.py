@@ -111,20 +111,27 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 @lru_cache(maxsize=4096)
 def _update(shape, kernel, out, rows, stride, pad, dilation, groups, count):
     n, c, h, w = shape
+    if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
+        return winograd_plan.add_update, winograd_plan.update(n, groups, c // groups, rows, (h, w), out, pad)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
-    return planning.update(n, groups, c // groups, rows, (h, w), grid)
+    return add_update, planning.update(n, groups, c // groups, rows, (h, w), grid)
+
+
+def add_update(dy, x, dw, plan: Plan, sums: int, kept: int) -> None:
+    """Runs the plan of an update: shares of the pixels, then the sum of the shares where there are several."""
+    work, shares = threads.scratch("work", plan.scratch), threads.scratch("weights", kept)
+    threads.run(sum_share, plan.items, x, dy, dw, shares, work, plan.table)
+    if kept:
+        threads.run(add_shares, sums, dw, shares, plan.table)
 
 
 def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
     if dy.dtype != np.float32:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
-    plan, sums, kept = _update(x.shape, dw.shape[2:], dy.shape[2:], dw.shape[0] // group, tuple(stride), tuple(pad),
-                               tuple(dilation), group, threads.count())  # fmt: skip
-    work, shares = threads.scratch("work", plan.scratch), threads.scratch("weights", kept)
-    threads.run(sum_share, plan.items, x, dy, dw, shares, work, plan.table)
-    if kept:
-        threads.run(add_shares, sums, dw, shares, plan.table)
+    run, arguments = _update(x.shape, dw.shape[2:], dy.shape[2:], dw.shape[0] // group, tuple(stride), tuple(pad),
+                             tuple(dilation), group, threads.count())  # fmt: skip
+    run(dy, x, dw, *arguments)
     if db is not None:
         n, m, oh, ow = dy.shape
         threads.run(sum_channels, m, dy, db, n, m, oh * ow)

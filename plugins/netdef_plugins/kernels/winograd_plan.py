@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from . import threads, winograd
+from . import threads, winograd, winograd_weights
 from .plan import ITEMS_PER_THREAD, Plan, round_up
 from .simd import VL
 from .winograd import APART, WM, WN
+from .winograd_weights import RUN
 
 # Squares in a block at most, and floats of products at a time.
-SQUARES = 128
-PRODUCTS = 160 * 1024
+SQUARES = 64
+PRODUCTS = 80 * 1024
 
 
 def squares(out: tuple[int, int]) -> int:
@@ -65,3 +66,45 @@ def convolve(x, w, bias, y, plan: Plan, rows: int, channels: int, groups: int, a
     threads.run(winograd.transform_weights, groups * plan.tiles, w, u, work, rows, plan.tiles, channels,
                 w.size // groups, across, along, flip)  # fmt: skip
     threads.run(winograd.convolve_block, plan.items, x, u, bias, y, work, plan.table)
+
+
+# Items that an update is cut into at least, whatever the thread count, and channels that an item takes at most.
+SHARES, CHANNELS = 4, 64
+# Squares times channels of a block.
+UPDATED = 16 * 1024
+
+
+def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int],
+           pad: tuple[int, int]) -> tuple[Plan, int, int]:  # fmt: skip
+    """The plan of an update; then the items that add shares, and the floats that shares are kept in."""
+    qh, qw, panels = -(-out[0] // 4), -(-out[1] // 4), -(-rows // WN)
+    tiles, total = -(-channels // WM), batch * qh * qw
+    parts = -(-channels // CHANNELS)
+    shares = max(1, min(SHARES // (parts * groups), total // 64))
+    parts = min(tiles, max(parts, -(-2 * threads.count() // (shares * groups))))
+    some = -(-tiles // parts)
+    parts = -(-tiles // some)
+    size = min(round_up(total, 4), max(32, UPDATED // max(panels * WN, min(channels, CHANNELS))))
+    blocks = -(-total // size)
+    shares = min(shares, blocks)
+    square_at = 6 * (4 * RUN + 2) * VL
+    dy_at = square_at + 64 * VL
+    x_at = dy_at + 36 * (panels * size + 1) * WN
+    work = round_up(x_at + 36 * (some * size + 1) * WM + 64, 16)
+    geometry = winograd_weights.Geometry(
+        batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, panels=panels,
+        qh=qh, qw=qw, oh=out[0], ow=out[1], top=-pad[0], left=-pad[1], size=size, blocks=blocks, shares=shares,
+        some=some, parts=parts, turned_at=0, square_at=square_at, dy_at=dy_at, x_at=x_at, work=work,
+    )  # fmt: skip
+    items = shares * groups * parts
+    kept = (items if shares > 1 else threads.count()) * 36 * some * panels * WM * WN
+    plan = Plan(np.array(geometry, np.int64), items, work * threads.count(), shares)
+    return plan, groups * parts, kept
+
+
+def add_update(dy, x, dw, plan: Plan, sums: int, kept: int) -> None:
+    """Runs the plan of an update."""
+    work, shares = threads.scratch("work", plan.scratch), threads.scratch("weights", kept)
+    threads.run(winograd_weights.sum_share, plan.items, x, dy, dw, shares, work, plan.table)
+    if plan.tiles > 1:
+        threads.run(winograd_weights.add_shares, sums, dw, shares, work, plan.table)
