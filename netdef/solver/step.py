@@ -30,11 +30,11 @@ class Updater:
                 self._step(p, memory, scale, rate * p.lr_mult, iteration)
 
     def _clip(self) -> float:
-        """What scales the gradients down to clip_gradients, by their L2 norm over the whole net; 1 without it."""
+        """What scales the gradients down to clip_gradients, by their L2 norm over all that learns; 1 without it."""
         limit = self.param.clip_gradients
         if limit < 0:
             return 1.0
-        norm = math.sqrt(sum(_square(p.blob.diff) for p in self.parameters))
+        norm = math.sqrt(sum(_square(p.blob.diff) for p in self.parameters if p.lr_mult))
         return limit / norm if norm > limit else 1.0
 
     def _step(self, p: Parameter, memory: list[np.ndarray], scale: float, rate: float, iteration: int) -> None:
