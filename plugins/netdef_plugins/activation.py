@@ -157,17 +157,23 @@ class Clip(Elementwise):
         return [graph.op("Clip", [*inputs, *(graph.const(np.float32(b)) for b in self.bounds)])]
 
 
-class Sigmoid(Elementwise):
-    """1 / (1 + exp(-x)), by tanh, which cannot overflow."""
+class Sigmoid(ParameterFree):
+    """1 / (1 + exp(-x)); its gradient is y * (1 - y), so it may work in place."""
 
     type = "Sigmoid"
     options = "sigmoid_param"
+    in_place = True
+    reads = ("top",)
 
-    def value(self, x):
-        return 0.5 * np.tanh(0.5 * x) + 0.5
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        from .kernels import elementwise
 
-    def slope(self, y):
-        return y * (1 - y)
+        elementwise.sigmoid(bottom[0].data, top[0].data)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        from .kernels import elementwise
+
+        elementwise.sigmoid_backward(top[0].diff, top[0].data, bottom[0].diff)
 
     def to_onnx(self, graph, inputs):
         return [graph.op("Sigmoid", inputs)]
@@ -190,7 +196,10 @@ class TanH(Elementwise):
 
 
 class Swish(Elementwise):
-    """x / (1 + exp(-beta * x)); not monotonic, so that the gradient needs x: s * (1 + beta * x * (1 - s))."""
+    """x * s with s = 1 / (1 + exp(-beta * x)), by tanh, which cannot overflow.
+
+    It is not monotonic, so that the gradient needs x: s * (1 + beta * x * (1 - s)).
+    """
 
     type = "Swish"
     options = "swish_param"
