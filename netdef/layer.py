@@ -163,8 +163,12 @@ class Layer(ABC):
 
         `count` takes the place of the number of passes where something else counts, such as epochs.
         """
-        passes = self.passes if count is None else count
-        return mix(mix(self.context.seed ^ zlib.crc32(self.name.encode()) << 32) + passes)
+        return random_key(self.context.seed, self.name, self.passes if count is None else count)
+
+
+def random_key(seed: int, name: str, count: int) -> int:
+    """What `Layer.key` gives, for those that must not hold on to the layer, such as threads."""
+    return mix(mix(seed ^ zlib.crc32(name.encode()) << 32) + count)
 
 
 def mix(z: int) -> int:
@@ -188,6 +192,10 @@ class Source(ParameterFree):
 
     bottoms = 0
     reads = ()
+
+    def declared_shapes(self) -> list[Shape] | None:
+        """The tops' shapes as far as the prototxt alone tells, for a check where the file is absent; else None."""
+        return None
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         pass
