@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,6 +61,29 @@ def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """An open file that takes the place of `path` when the block ends well."""
     with replacing_path(path) as part, open(part, mode) as f:
         yield f
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """A new folder beside `path`: renamed to it when the block ends well, removed with all in it when it does not.
+
+    Raises NetdefError where something has that name already.
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        raise NetdefError(f"{path} exists already; remove it first, or choose another name")
+    try:
+        name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as e:
+        raise NetdefError(f"cannot write {path}: {e.strerror or e}") from e
+    try:
+        yield Path(name)
+        os.chmod(name, 0o777 & ~_umask())
+        os.rename(name, path)
+    except OSError as e:
+        raise NetdefError(f"cannot write {path}: {e.strerror or e}; nothing is left there") from e
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
 
 
 def _umask() -> int:
