@@ -22,30 +22,31 @@ class Order:
         self._files = lru_cache(maxsize=2)(self._files_of)
         self._rows = lru_cache(maxsize=2)(self._rows_of)
 
-    def runs(self, p: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Batch p as (file, rows of that file), in the order of the batch."""
-        at, end = p * self.batch, (p + 1) * self.batch
+    def runs(self, p: int, skip: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+        """Batch p as (file, rows of that file), in the order of the batch; the row begins after `skip` records."""
+        at, end = p * self.batch + skip, (p + 1) * self.batch + skip
         while at < end:
             epoch, place = divmod(at, self.size)
-            files, ends = self._files(epoch)
+            key = None if self.key is None else self.key(epoch)
+            files, ends = self._files(key)
             k = int(np.searchsorted(ends, place, side="right"))
             file = files[k]
             first = place - (ends[k] - self.sizes[file])
             count = min(end - at, self.sizes[file] - first)
-            yield file, self._rows(epoch, file)[first : first + count]
+            yield file, self._rows(key, file)[first : first + count]
             at += count
 
-    def _files_of(self, epoch: int) -> tuple[list[int], list[int]]:
-        """The files in this epoch's order, and where each ends."""
+    def _files_of(self, key: int | None) -> tuple[list[int], list[int]]:
+        """The files in the order of an epoch's key, and where each ends."""
         files = list(range(len(self.sizes)))
-        if self.key is not None:
-            files = permutation(len(self.sizes), self.key(epoch), 0).tolist()
+        if key is not None:
+            files = permutation(len(self.sizes), key, 0).tolist()
         return files, list(accumulate(self.sizes[f] for f in files))
 
-    def _rows_of(self, epoch: int, file: int) -> np.ndarray:
-        if self.key is None:
+    def _rows_of(self, key: int | None, file: int) -> np.ndarray:
+        if key is None:
             return np.arange(self.sizes[file])
-        return permutation(self.sizes[file], self.key(epoch), file + 1)
+        return permutation(self.sizes[file], key, file + 1)
 
 
 def permutation(n: int, key: int, stream: int) -> np.ndarray:
