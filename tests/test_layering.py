@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = """
-__main__
+__main__ pytest_cases
 cli
 pycaffe report testing
 export solver

@@ -74,9 +74,9 @@ class Reader:
         """Records in an epoch."""
         return self.order.size
 
-    def read(self, p: int) -> list[np.ndarray]:
-        """The arrays of pass p, one for each dataset, of shape (batch, ...) and the reader's dtype."""
-        batch = [np.empty((self.order.batch, *record), self.dtype) for record in self.records]
+    def read(self, p: int, old: list[np.ndarray] | None = None) -> list[np.ndarray]:
+        """The arrays of pass p, one for each dataset, (batch, ...) of the reader's dtype; in `old` if given."""
+        batch = old or [np.empty((self.order.batch, *record), self.dtype) for record in self.records]
         at = 0
         for file, rows in self.order.runs(p):
             for array, part in zip(batch, self._rows(file, rows), strict=True):

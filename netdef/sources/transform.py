@@ -1,0 +1,106 @@
+"""transform_param: what happens to an image between file and net. Source: Caffe's data_transformer.cpp."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdef.errors import SourceError
+from netdef.sources import draws
+from netdef.sources.augment import Augment
+from netdef.sources.image import COLOUR, GRAY, NATIVE
+from netdef.sources.mean import read_mean
+
+Shape = tuple[int, ...]
+TRAIN = 0
+
+
+class Transform:
+    """y = (x - mean) * scale on a window of x, mirrored or not; the mean image is cut and mirrored with x.
+
+    Windows lie anywhere in TRAIN and in the centre in TEST; mirroring happens in both phases, as in Caffe.
+    """
+
+    def __init__(self, param: Any, phase: int, find: Callable[[str], Path] = Path):
+        """`param` is a TransformationParameter. Raises SourceError for settings that contradict one another."""
+        self.train = phase == TRAIN
+        self.crop, self.mirror, self.scale = int(param.crop_size), bool(param.mirror), np.float32(param.scale)
+        self.channels = _channels(param)
+        if param.mean_file and len(param.mean_value):
+            raise SourceError("transform_param has both mean_file and mean_value; want one of the two")
+        self.mean: np.ndarray | None = None
+        self.mean_file = param.mean_file
+        if param.mean_file:
+            self.mean = read_mean(find(param.mean_file))
+        elif len(param.mean_value):
+            self.mean = np.array(param.mean_value, np.float32).reshape(-1, 1, 1)
+        self.augment = Augment(param)
+
+    def shape(self, x: Shape) -> Shape:
+        """The shape of an image of shape x (channels, height, width) afterwards. Raises SourceError: does not fit."""
+        channels, height, width = x
+        if self.crop and min(height, width) < self.crop:
+            raise SourceError(f"is {height} x {width}, smaller than crop_size {self.crop}")
+        if self.mean is not None and self.mean_file and self.mean.shape != x:
+            raise SourceError(f"has shape {x}, but the mean in {self.mean_file} has {self.mean.shape}")
+        if self.mean is not None and len(self.mean) not in (1, channels):
+            raise SourceError(
+                f"has {channels} channels, but there are {len(self.mean)} mean_value; want 1 or {channels}"
+            )
+        return (channels, self.crop, self.crop) if self.crop else x
+
+    def apply(self, images: Sequence[np.ndarray], out: np.ndarray, key: int) -> None:
+        """Write image i to out[i], float; random numbers are functions of the key and i."""
+        u = draws.uniform(key, len(images), 3 + Augment.DRAWS)
+        for i, x in enumerate(images):
+            self._one(self._changed(x, u[i, 3:], key, i), out[i], *u[i, :3])
+
+    def _changed(self, x: np.ndarray, u: np.ndarray, key: int, i: int) -> np.ndarray:
+        return self.augment(x, u, key, i) if self.train and self.augment.any else x
+
+    def _one(self, x: np.ndarray, y: np.ndarray, top: float, left: float, side: float) -> None:
+        rows, columns = self._window(x.shape[1], top), self._window(x.shape[2], left)
+        mean = self.mean
+        if mean is not None and self.mean_file:
+            mean = mean[:, rows, columns]
+        if self.mirror and side < 0.5:
+            y[...] = _mirrored(x[:, rows], columns)
+            mean = None if mean is None else mean[:, :, ::-1]
+        else:
+            y[...] = x[:, rows, columns]
+        if mean is not None:
+            y -= mean
+        if self.scale != 1:
+            y *= self.scale
+
+    def _window(self, size: int, u: float) -> slice:
+        if not self.crop:
+            return slice(0, size)
+        room = size - self.crop
+        first = int(u * (room + 1)) if self.train else room // 2
+        return slice(first, first + self.crop)
+
+
+def _mirrored(x: np.ndarray, columns: slice) -> np.ndarray:
+    """Columns of x, the last first. Bytes are turned eight at a time where they can be, which is twice as fast."""
+    width = x.shape[2]
+    if x.dtype != np.uint8 or width % 8 or x.strides[2] != 1:
+        return x[:, :, columns][:, :, ::-1]
+    turned = x.view(np.uint64)[:, :, ::-1].byteswap().view(np.uint8)
+    return turned[:, :, width - columns.stop : width - columns.start]
+
+
+def declared(param: Any, channels: int = 3, size: tuple[int, int] | None = None) -> Shape | None:
+    """The shape of an image as far as settings alone tell; `size` is what it is resized to."""
+    if param.crop_size:
+        size = (param.crop_size, param.crop_size)
+    if size is None:
+        return None
+    return (1 if param.force_gray else channels, *size)
+
+
+def _channels(param: Any) -> str:
+    if param.force_color and param.force_gray:
+        raise SourceError("transform_param has both force_color and force_gray; want one of the two")
+    return COLOUR if param.force_color else GRAY if param.force_gray else NATIVE
