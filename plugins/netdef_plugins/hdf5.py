@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from netdef.errors import NetdefError, SourceError
-from netdef.layer import Blob, LayerError, Metric, Shape, Source, hookimpl
+from netdef.errors import SourceError
+from netdef.layer import Blob, LayerError, Metric, Shape, hookimpl
 from netdef.sources import hdf5
+from netdef_plugins.stream import Stream, batch_size, source
 
 
-class HDF5Data(Source):
+class HDF5Data(Stream):
     """The datasets named like the tops, from the HDF5 files that a text file lists, batch_size records at a time.
 
     The order of records is one endless row: a batch may span files and epochs. `shuffle` permutes files, and records
@@ -22,29 +23,15 @@ class HDF5Data(Source):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         if self.layer_param.HasField("transform_param"):
             raise LayerError("HDF5Data does not transform data; remove transform_param and store the data as wanted")
-        if self.param.batch_size < 1:
-            raise LayerError(f"batch_size is {self.param.batch_size}; want 1 or more")
-        if not self.param.source:
-            raise LayerError("has no source; want hdf5_data_param { source: FILE }, a list of HDF5 files")
-        try:
-            source = self.context.find(self.param.source)
-        except NetdefError as e:
-            raise SourceError(str(e)) from None
-        key = self.key if self.param.shuffle else None
+        path = source(self, self.param.source, "want a text file that lists HDF5 files, one a line")
+        key = self.keys if self.param.shuffle else None
         names = list(self.layer_param.top)
-        self.reader = hdf5.Reader(hdf5.listed(source), names, self.param.batch_size, self.dtype, key)
-
-    @property
-    def size(self) -> int:
-        """Records in an epoch."""
-        return self.reader.size
+        self.reader = hdf5.Reader(hdf5.listed(path), names, batch_size(self), self.dtype, key)
+        self.size = self.reader.size
+        self.stream(self.reader.read)
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         return [(self.param.batch_size, *record) for record in self.reader.records]
-
-    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        for blob, array in zip(top, self.reader.read(self.passes), strict=True):
-            blob.data[...] = array
 
 
 class HDF5Output(Metric):
