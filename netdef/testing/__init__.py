@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from netdef import registry as registries
 from netdef.layer import TRAIN
-from netdef.testing import proofs
+from netdef.testing import options, proofs
 from netdef.testing.bench import Bench
 from netdef.testing.cases import Case, Range, as_range, load_cases
 from netdef.testing.gradient import gradient_faults
@@ -42,16 +42,20 @@ def check_layer(
 
     Gradients with respect to inputs and parameters; update adds and backward writes; propagate_down, `reads`,
     `in_place` and `infer` mean what they say; a pass repeats; float32 agrees; the memory plan changes nothing; weights
-    survive a file; ONNX Runtime agrees. `case` may be text: the other arguments then say what a case's line would,
-    with ranges as Range or "int:0:5". Raises BrokenPromiseError that lists every promise broken.
+    survive a file; ONNX Runtime agrees; odd options are taken or refused in words. `case` may be text: the other
+    arguments then say what a case's line would, with ranges as Range or "int:0:5". Raises BrokenPromiseError that lists
+    every promise broken.
     """
     case = _case(case, phase, ranges, gradient, onnx)
     registry = registry or registries.default()
+    if case.refused:
+        _raise(case, _said(options.refused, case, registry))
+        return
     checks: list[Check] = [proofs.repeatable]
     if case.gradient:
         checks += [_gradients, _steps]
     checks += [proofs.in_place, proofs.another_batch, proofs.single_precision, proofs.memory_plan]
-    checks += [proofs.weights_round_trip, proofs.onnx_form]
+    checks += [proofs.weights_round_trip, proofs.onnx_form, options.bad_options]
     _raise(case, (fault for check in checks for fault in _said(check, case, registry)))
 
 

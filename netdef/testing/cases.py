@@ -13,8 +13,8 @@ from netdef.layer import TEST, TRAIN
 HEADER = re.compile(r"^# case:[ \t]*(.*)$", re.MULTILINE)
 RANGES = {"int": 2, "uniform": 2, "gaussian": 2, "begin": 0}
 WANT = (
-    "want phase=TRAIN|TEST, gradient=no, onnx=no:REASON, or for a blob BLOB=int:LO:HI, BLOB=uniform:LO:HI, "
-    "BLOB=gaussian:MEAN:STD, BLOB=begin"
+    "want phase=TRAIN|TEST, gradient=no, onnx=no:REASON, refused=TEXT, or for a blob BLOB=int:LO:HI, "
+    "BLOB=uniform:LO:HI, BLOB=gaussian:MEAN:STD, BLOB=begin"
 )
 
 
@@ -56,6 +56,8 @@ class Case:
     gradient: bool = True
     onnx: bool | str = True
     """False, or the reason why there is no ONNX form: to_onnx must then refuse."""
+    refused: str = ""
+    """What the message says of a net that must be refused; nothing else is then proven of it."""
     file: str = "<case>"
     """Where the text is from; files that the net names are looked for beside it."""
 
@@ -70,8 +72,8 @@ class Case:
 def load_cases(path: Path | str) -> list[Case]:
     """The cases of a file, in order.
 
-    A case begins with `# case: NAME` and settings, and ends where the next begins; onnx=no:REASON comes last and its
-    reason runs to the end of the line. Raises PrototxtError for a file without a case, and for a setting unknown.
+    A case begins with `# case: NAME` and settings, and ends where the next begins; onnx=no:REASON or refused=TEXT comes
+    last and runs to the end of the line. Raises PrototxtError for a file without a case, and for a setting unknown.
     """
     text = Path(path).read_text()
     found = list(HEADER.finditer(text))
@@ -83,9 +85,10 @@ def load_cases(path: Path | str) -> list[Case]:
 
 def _case(match: re.Match[str], text: str, end: int, file: str) -> Case:
     line = text.count("\n", 0, match.start())
-    head, _, reason = match[1].partition("onnx=no:")
+    head, _, refused = match[1].partition("refused=")
+    head, no, reason = head.partition("onnx=no:")
     name, *settings = head.split() or [""]
-    known: dict[str, Any] = {"ranges": {}, "onnx": reason.strip() or "onnx=no:" not in match[1]}
+    known: dict[str, Any] = {"ranges": {}, "onnx": reason.strip() or not no, "refused": refused.strip()}
     for setting in settings:
         key, _, value = setting.partition("=")
         try:
