@@ -7,6 +7,7 @@ from netdef.cli import flags
 
 HELP = """\
 The net is built for phase TEST, and the model is compared with it in ONNX Runtime before OUT is written.
+Without --weights it takes the best model that training left beside the net (*_best.caffemodel), where there is one.
 
 examples:
   netdef export models/digits/deploy.prototxt --weights digits.caffemodel -o digits.onnx
@@ -19,7 +20,9 @@ def add(subparsers: Any) -> None:
         subparsers, "export", run, "NET --weights W -o OUT.onnx", "write a trained net as a verified ONNX model", HELP
     )
     flags.add_file(parser, "model", "NET", "the net, a prototxt; usually a deploy net")
-    parser.add_argument("--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights")
+    parser.add_argument(
+        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.onnx", help="the model to write")
     parser.add_argument("--filler", action="store_true", help="export without weights, as the fillers left the net")
     flags.add_state(parser, "TEST")
@@ -30,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
     from netdef.cli import nets, settings
 
     path = flags.either(args, "model")
-    if bool(args.weights) == args.filler:
+    weights = args.weights or [w for w in [not args.filler and nets.best_beside(path)] if w]
+    if bool(weights) == args.filler:
         raise flags.UsageError(
             "give --weights or --filler, not both"
             if args.filler
@@ -39,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     if args.phase != "TEST":
         raise flags.UsageError("a model is made from the phase TEST; leave --phase away")
     net = nets.build(path, settings.plugins(args), 1, args.level, args.stage, seed=1)
-    if args.weights:
-        nets.load_weights(net, args.weights)
+    if weights:
+        nets.load_weights(net, weights)
     _print(export.export_file(net, args.output))
 
 

@@ -67,3 +67,12 @@ def load_weights(net: "Net", paths: Sequence[str]) -> None:
     found = weights.load(net.layers, *paths)
     if found.at_filler:
         say(f"warning: {', '.join(paths)}: nothing for {', '.join(found.at_filler)}; left as their fillers made them")
+
+
+def best_beside(path: str) -> str:
+    """The best model that training left beside a net (*_best.caffemodel), where there is exactly one; else ""."""
+    found = [p for p in Path(path).parent.glob("*_best.caffemodel*") if p.name.endswith((".caffemodel", ".h5"))]
+    if len(found) != 1:
+        return ""
+    say(f"note: no --weights given; taking the best model of the last training, {found[0]}")
+    return str(found[0])

@@ -9,7 +9,8 @@ from typing import Any
 from netdef.cli import flags
 
 HELP = """\
-Runs the net in phase TEST. The iterations times the batch size should cover the test data once.
+Runs the net in phase TEST. Without --weights it takes the best model that training left beside the net
+(*_best.caffemodel), where there is exactly one. The iterations times the batch size should cover the test data once.
 
 examples:
   netdef test models/digits/train_val.prototxt --weights digits.caffemodel --iterations 4
@@ -22,7 +23,9 @@ def add(subparsers: Any) -> None:
         subparsers, "test", run, "NET --weights W [flags]", "score a trained net on its test data", HELP
     )
     flags.add_file(parser, "model", "NET", "the net, a prototxt")
-    parser.add_argument("--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights")
+    parser.add_argument(
+        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
+    )
     parser.add_argument("--iterations", type=flags.count, default=50, metavar="N", help="how many batches; default 50")
     flags.add_state(parser, None)
     flags.add_gpu(parser)
@@ -34,10 +37,11 @@ def run(args: argparse.Namespace) -> None:
     from netdef.report.outputs import Mean, outputs
 
     path = flags.either(args, "model")
-    if not args.weights:
+    weights = args.weights or [w for w in [nets.best_beside(path)] if w]
+    if not weights:
         raise flags.UsageError("a test needs trained weights; give --weights W.caffemodel")
     net = nets.build(path, settings.plugins(args), 1, args.level, args.stage, seed=1, plan=True)
-    nets.load_weights(net, args.weights)
+    nets.load_weights(net, weights)
     mean, loss = Mean(), 0.0
     with watching(args.iterations) as (log, step):
         log("running", f"Running for {args.iterations} iterations.")

@@ -11,6 +11,8 @@ from netdef.cli import flags
 
 HELP = """\
 Ctrl-C stops after the current iteration and leaves a snapshot; --snapshot continues from one, bit for bit.
+A second Ctrl-C stops at once. A run that a signal stopped ends with status 128 + its number, as shells do.
+The weights of the best test are kept as PREFIX_best.caffemodel, which netdef test and export take by default.
 On a terminal a bar shows the progress. Elsewhere, and in the file given with --log, come Caffe's log lines.
 
 examples:
@@ -19,6 +21,7 @@ examples:
   netdef train --solver solver.prototxt --snapshot digits_iter_500.solverstate
 """
 
+NOTE = "netdef: stopping after this iteration with a snapshot; Ctrl-C once more stops at once, without one\n"
 EFFECTS = ("snapshot", "stop", "none")
 
 
@@ -42,9 +45,8 @@ def add(subparsers: Any) -> None:
     flags.add_gpu(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     from netdef.cli import nets, settings
-    from netdef.errors import SolverError
     from netdef.solver import Solver
     from netdef.solver.signals import Signals
 
@@ -56,15 +58,14 @@ def run(args: argparse.Namespace) -> None:
     registry = settings.plugins(args)
     with nets.expecting("solver", path):
         solver = Solver.read(path, registry, level=args.level, stages=args.stage, plan=True)
-    if not solver.param.HasField("max_iter"):
-        raise SolverError(f"{path}: no max_iter, so there is no end to train to; add max_iter: 10000")
     if args.snapshot:
         solver.restore(args.snapshot)
-    elif args.weights or solver.param.weights:
-        nets.load_weights(solver.net, args.weights or [w for given in solver.param.weights for w in flags.words(given)])
-    with watching(solver, args.log), Signals(args.sigint_effect, args.sighup_effect) as signals:
+    elif args.weights:
+        nets.load_weights(solver.net, args.weights)
+    with watching(solver, args.log), Signals(args.sigint_effect, args.sighup_effect, NOTE) as signals:
         solver.wish = signals.take
-        solver.solve()
+        reason = solver.solve()
+    return 128 + signals.stopped_by if signals.stopped_by and reason == "stopped early" else 0
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from netdef.blame import PASSED, blamed, named
 from netdef.errors import NetdefError, SolverError
 from netdef.registry import Provided, Registry
+from netdef.solver.policy import Schedule
 
 _log = logging.getLogger(__name__)
 
@@ -17,17 +18,10 @@ def naming(what: str, found: Provided) -> Callable[[], AbstractContextManager[No
     return lambda: named(what, found.plugin, SolverError)
 
 
-def policy(param: Any, registry: Registry) -> Callable[[Any, int], float]:
-    """A learning-rate policy, tried at iteration 0."""
+def schedule(param: Any, registry: Registry) -> Schedule:
+    """The learning rate by lr_policy, tried once."""
     found = registry.find("policies", param.lr_policy)
-    guard = naming(f"lr_policy '{param.lr_policy}'", found)
-
-    def rate(settings: Any, iteration: int) -> float:
-        with guard():
-            return float(found.thing(settings, iteration))
-
-    rate(param, 0)
-    return rate
+    return Schedule(param, found.thing, naming(f"lr_policy '{param.lr_policy}'", found))
 
 
 class Observer:
@@ -42,13 +36,12 @@ class Observer:
         self._observer, self._strict = observer, strict
         self._what = f"observer {type(observer.thing).__name__}"
 
-    def __getattr__(self, event: str) -> Callable[..., None]:
+    def __getattr__(self, event: str) -> Callable[..., Any]:
         listen = getattr(self._observer.thing, event)
 
-        def guarded(*args: Any) -> None:
+        def guarded(*args: Any) -> Any:
             try:
-                if not self.failed:
-                    listen(*args)
+                return None if self.failed else listen(*args)
             except (NetdefError, *PASSED):
                 raise
             except BaseException as e:
@@ -57,5 +50,6 @@ class Observer:
                     raise error.at(self._what) from e
                 self.failed = True
                 _log.warning("%s: %s; the run goes on without it", self._what, error)
+                return None
 
         return guarded

@@ -1,5 +1,7 @@
 """The training loop: test, forward, update, backward, step, snapshot, in BVLC Caffe's order."""
 
+import logging
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -10,24 +12,27 @@ import numpy as np
 
 from netdef import read, weights
 from netdef import registry as registries
-from netdef.errors import SolverError, WeightsError
-from netdef.files import check_writable
+from netdef.errors import NetdefError, SolverError
+from netdef.files import check_writable, finder
 from netdef.net import Net
-from netdef.solver import signals
-from netdef.solver.guests import Observer, naming, policy
+from netdef.solver import checkpoint, epochs, mishaps, passes, signals
+from netdef.solver.best import Judge, Result
+from netdef.solver.divergence import DivergenceError
+from netdef.solver.guests import Observer, naming, schedule
 from netdef.solver.nets import test_nets, train_net
-from netdef.solver.snapshot import State, find_weights, read_state, write_state
 from netdef.solver.step import Updater
+from netdef.solver.watch import Watch
 
-Result = tuple[str, np.ndarray, float]
-"""(blob name, mean over the test's batches, loss weight)"""
+_log = logging.getLogger(__name__)
 
 
 class Solver:
     """Trains net by the settings in a SolverParameter, testing on test_nets, which share its parameters.
 
-    Observers are objects with any of start(solver), iteration(solver, loss), test(solver, index, results),
-    snapshot(solver, paths), end(solver, reason). `iter` counts the updates made.
+    Observers are objects with any of start(solver), iteration(solver, loss), updated(solver), test(solver, index,
+    results), best(solver, path), snapshot(solver, paths), statistics(solver, found), recovered(solver, why),
+    end(solver, reason), and failed(solver, error), which takes the place of end. One with due(solver, net) that is
+    true sees that pass layer by layer: forward(net, i), backward(net, i). `iter` counts the updates made.
     """
 
     def __init__(
@@ -44,9 +49,10 @@ class Solver:
     ):
         """`path` is the solver's file: its folder is searched for the net, its stem names snapshots without a prefix.
 
-        With `plan`, blobs share memory (see Net); without it all stay readable between iterations.
+        With `plan`, blobs share memory (see Net); without it all stay readable between iterations. `param` of the
+        solver is a copy, with iterations where epochs were given.
         """
-        self.param, self.path = param, path
+        self.path = path
         self.registry = registry or registries.default()
         self.seed = param.random_seed if param.random_seed >= 0 else int.from_bytes(os.urandom(6), "little")
         self._settings: dict[str, Any] = {"dtype": dtype, "allow_code": allow_code, "plan": plan}
@@ -54,24 +60,36 @@ class Solver:
         self._level, self._stages = level, tuple(stages)
         base = path.parent if path is not None else None
         self.net = train_net(param, base, self.registry, self._build)
+        self.epoch_length = epochs.batches(self.net) / max(1, param.iter_size)
+        """Iterations in an epoch; 0 where no source knows its size."""
+        self.param = param = epochs.in_iterations(param, self.epoch_length)
         self.test_nets = test_nets(param, base, self.registry, self._build)
         for net in self.test_nets:
             net.share_with(self.net)
+        self.test_iter = [epochs.test_batches(n, net) for n, net in zip(param.test_iter, self.test_nets, strict=True)]
         found = self.registry.find("rules", param.type)
         self._naming_the_rule = naming(f"solver type '{param.type}'", found)
         with self._naming_the_rule():
             self.rule = found.thing(param)
-        self._policy = policy(param, self.registry)
+        self.schedule = schedule(param, self.registry)
         self.updater = Updater(param, self.rule, self.net.parameters)
-        self.iter = 0
+        self.judge = Judge(param, self.test_nets[0]) if self.test_nets else None
+        self.iter = self.recoveries = 0
         self.losses: deque[float] = deque(maxlen=max(1, param.average_loss))
         self.observers: list[Any] = [Observer(o, self.registry.settings.strict) for o in self.registry.observers]
+        self.watch = Watch(param.statistics_interval)
         self.callbacks: list[tuple[Callable[[], None], Callable[[], None]]] = []
         """(before each iteration, before each step) pairs."""
         self.wish: Callable[[], str] = lambda: signals.NONE
-        self._stopped = False
+        self.last_good: Path | None = None
+        """The state of the last snapshot of this run, or the one it began from."""
+        self.keeps = False
+        """Whether this run writes the best model, and a last snapshot where an error ends it."""
+        self._reason, self._later = "", signals.NONE
         if param.snapshot or param.snapshot_after_train:
             check_writable(self.prefix)
+        if len(param.weights):
+            self.load_weights([name for given in param.weights for name in given.split(",") if name.strip()])
 
     @classmethod
     def read(cls, path: Path | str, registry: registries.Registry | None = None, **settings: Any) -> "Solver":
@@ -83,80 +101,139 @@ class Solver:
         level = state.level if state is not None and state.HasField("level") else self._level
         return Net(net_param, phase, level, stages, base=base, **self._settings)
 
+    def load_weights(self, names: Iterable[str]) -> None:
+        """Begin from weights in files, looked for in the working directory, then beside the solver."""
+        find = finder(self.path.parent if self.path is not None else None)
+        found = weights.load(self.net.layers, *(find(name.strip()) for name in names))
+        if found.at_filler:
+            _log.warning("weights: nothing for %s; left as their fillers made them", ", ".join(found.at_filler))
+
     # -- training ---------------------------------------------------------------------------------------------------
 
     @property
     def rate(self) -> float:
         """The learning rate of the current iteration."""
-        return self._policy(self.param, self.iter)
+        return self.schedule.rate(self.iter) / 3**self.recoveries
 
     @property
     def smoothed_loss(self) -> float:
         """The mean loss of the last average_loss iterations."""
         return sum(self.losses) / len(self.losses) if self.losses else float("nan")
 
-    def solve(self) -> None:
-        """Train up to max_iter, or until a signal asks to stop, and leave a snapshot behind."""
-        self._tell("start")
+    @property
+    def epoch(self) -> float:
+        """Passes made over the training data; NaN where no source knows its size."""
+        return self.iter / self.epoch_length if self.epoch_length else math.nan
+
+    def solve(self) -> str:
+        """Train up to max_iter, or until a signal or early stopping ends it, and leave a snapshot behind.
+
+        Returns why it ended: "done", "stopped early" by a signal, "no improvement". Raises SolverError without a
+        max_iter, DivergenceError where values ceased to be finite.
+        """
+        if not self.param.HasField("max_iter"):
+            where = f"{self.path}: " if self.path is not None else ""
+            raise SolverError(f"{where}no max_iter, so there is no end to train to; add max_iter: 10000")
+        self.tell("start")
+        self.keeps = self.param.keep_best and (self.param.snapshot > 0 or self.param.snapshot_after_train)
+        try:
+            self._to_the_end()
+        except BaseException as e:
+            self.tell("failed", e)
+            raise
+        self.tell("end", self._reason or "done")
+        return self._reason or "done"
+
+    def _to_the_end(self) -> None:
+        if self.param.recoveries and self.last_good is None:
+            self.snapshot()
         self.step(max(0, self.param.max_iter - self.iter))
         due = self.param.snapshot and self.iter % self.param.snapshot == 0
-        if self.param.snapshot_after_train and not due:
+        if self.param.snapshot_after_train and not (due and self.last_good is not None):
             self.snapshot()
-        if not self._stopped:
+        if not self._reason:
             self._last_look()
-        self._tell("end", "stopped early" if self._stopped else "done")
 
     def _last_look(self) -> None:
         """Caffe shows the loss and the test results once more when max_iter is reached."""
         if self.param.display and self.iter % self.param.display == 0:
-            passes = [layer.passes for layer in self.net.layers]
-            self._tell("iteration", self.net.forward())
-            for layer, count in zip(self.net.layers, passes, strict=True):
-                layer.passes = count
+            counts = passes.count(self.net)
+            self.tell("iteration", self.net.forward())
+            passes.rewind(self.net, counts)
         if self._test_is_due():
             self.test_all()
 
     def step(self, count: int) -> None:
         """Train for a number of iterations, with the tests and snapshots that fall due."""
-        self._stopped = False
+        self._reason = ""
         stop = self.iter + count
-        while self.iter < stop and not self._stopped:
+        while self.iter < stop and not self._reason:
             if self._test_is_due() and (self.iter > 0 or self.param.test_initialization):
                 self.test_all()
-                if self._stopped:
+                if self._reason:
                     break
-            for on_start, _ in self.callbacks:
-                on_start()
-            loss = self._gradients()
-            self.losses.append(loss)
-            for _, on_gradients in self.callbacks:
-                on_gradients()
-            self._tell("iteration", loss)
-            self.apply_update()
-            self.iter += 1
+            try:
+                self._iterate()
+            except DivergenceError as e:
+                mishaps.recover(self, e)
+                continue
             self._obey(self.wish())
             if self.param.snapshot and self.iter % self.param.snapshot == 0:
-                self.snapshot()
+                self._snapshot_if_it_can()
+
+    def _iterate(self) -> None:
+        for on_start, _ in self.callbacks:
+            on_start()
+        counts = passes.count(self.net)
+        try:
+            with np.errstate(all="ignore"):  # check says it once, and says where
+                loss = self._gradients()
+        except NetdefError as e:
+            passes.rewind(self.net, counts)
+            raise mishaps.rescued(self, e) from e.__cause__
+        self.losses.append(float(np.float32(loss)))  # as a snapshot keeps it, so that a resumed run decides alike
+        for _, on_gradients in self.callbacks:
+            on_gradients()
+        if self.param.stop_on_nan:
+            mishaps.check(self, loss, counts)
+        self.schedule.see(self.iter, self.smoothed_loss)
+        self.tell("iteration", loss)
+        self.apply_update()
+        self.tell("updated")
+        self.iter += 1
 
     def _gradients(self) -> float:
         """The mean loss over iter_size passes; gradients are left summed in the parameters."""
         self.net.clear_param_diffs()
+        looks = self._looks(self.net)
         loss = 0.0
         for _ in range(self.param.iter_size):
-            loss += self.net.forward()
-            self.net.backward()
+            loss += passes.forward(self.net, looks)
+            passes.backward(self.net, looks)
         return loss / self.param.iter_size
 
     def apply_update(self) -> None:
+        watched = self.watch.running  # apply_update may be called alone, from pycaffe
+        if watched:
+            self.watch.before_step(self.net)
         with self._naming_the_rule():
             self.updater.apply(self.rate, self.iter)
+        if watched:
+            self.tell("statistics", self.watch.after_step(self.net))
+
+    def _looks(self, net: Net) -> list[Any]:
+        wanted = net is self.net and any(hasattr(o, "statistics") for o in self.observers)
+        looks = [self.watch] if wanted and self.watch.begins(self.iter) else []
+        return looks + [o for o in self.observers if hasattr(o, "due") and o.due(self, net)]
 
     def _obey(self, wish: str) -> None:
-        if wish == signals.SNAPSHOT:
-            self.snapshot()
-        self._stopped = self._stopped or wish == signals.STOP
+        if signals.SNAPSHOT in (wish, self._later):
+            self._later = signals.NONE
+            self._snapshot_if_it_can()
+        if wish == signals.STOP:
+            self._reason = self._reason or "stopped early"
 
-    def _tell(self, event: str, *args: Any) -> None:
+    def tell(self, event: str, *args: Any) -> None:
         for observer in self.observers:
             listen = getattr(observer, event, None)
             if listen is not None:
@@ -168,97 +245,72 @@ class Solver:
         return bool(self.test_nets) and self.iter % self.param.test_interval == 0
 
     def test_all(self) -> list[list[Result]]:
-        """Test every test net; results go to the observers too."""
-        return [self.test(k) for k in range(len(self.test_nets)) if not self._stopped]
+        """Test every test net; results go to the observers too, and the first net's decide which model is best."""
+        results = [self.test(k) for k in range(len(self.test_nets)) if not self._reason]
+        if self.judge is not None and results[0] and not self._reason:
+            if self.judge.see(results[0], self.iter) and self.keeps:
+                self._keep_best()
+            if self.judge.has_enough:
+                self._reason = "no improvement"
+        return results
 
     def test(self, k: int = 0) -> list[Result]:
-        """The mean of each output of test net k over test_iter batches; empty when a signal stopped it."""
+        """The mean of each output of test net k over its batches; empty when a signal stopped it."""
         net, sums = self.test_nets[k], dict[str, Any]()
-        passes = [layer.passes for layer in net.layers]
-        for _ in range(self.param.test_iter[k]):
-            self._obey(self.wish())
-            if self._stopped:
-                for layer, count in zip(net.layers, passes, strict=True):
-                    layer.passes = count
+        counts, looks = passes.count(net), self._looks(net)
+        for _ in range(self.test_iter[k]):
+            wish = self.wish()
+            if wish == signals.SNAPSHOT:
+                self._later = wish  # a snapshot in the middle of a test would resume in the middle of its data
+            elif wish == signals.STOP:
+                self._obey(wish)
+                passes.rewind(net, counts)
                 return []
-            net.forward()
+            passes.forward(net, looks)
             for name in net.outputs:
                 sums[name] = sums.get(name, 0) + net.blobs[name].data.astype(np.float64)
-        mean = {name: np.asarray(total / self.param.test_iter[k]) for name, total in sums.items()}
+        mean = {name: np.asarray(total / self.test_iter[k]) for name, total in sums.items()}
         results = [(name, value, net.loss_weight(name)) for name, value in mean.items()]
-        self._tell("test", k, results)
+        self.tell("test", k, results)
         return results
 
     # -- snapshots --------------------------------------------------------------------------------------------------
 
     @property
     def prefix(self) -> Path:
-        """snapshot_prefix; where it is empty or a folder, the solver file's stem is the name, as in Caffe."""
-        given = self.param.snapshot_prefix
-        if given and not Path(given).is_dir():
-            return Path(given)
-        stem = self.path.stem if self.path is not None else "solver"
-        return Path(given) / stem if given else (self.path.with_suffix("") if self.path is not None else Path(stem))
+        """What the names of snapshots begin with."""
+        return checkpoint.prefix(self)
 
     def snapshot(self) -> tuple[Path, Path]:
         """Write weights, then state; each is whole under its name or not there. Returns both paths."""
-        ending = ".h5" if self.param.snapshot_format == 0 else ""
-        model = Path(f"{self.prefix}_iter_{self.iter}.caffemodel{ending}")
-        state = Path(f"{self.prefix}_iter_{self.iter}.solverstate{ending}")
-        weights.save(model, self.net.name, self.net.layers)
-        write_state(state, self._state(str(model)))
-        self._tell("snapshot", (model, state))
+        model, state = checkpoint.write(self)
+        self.last_good = state
+        self.tell("snapshot", (model, state))
         return model, state
-
-    def _state(self, learned_net: str) -> State:
-        memory = self.updater.memory
-        slots = range(self.rule.memory)
-        history = [memory[i][m].reshape(p.blob.shape) for m in slots for i, p in enumerate(self.net.parameters)]
-        passes = [[layer.passes for layer in net.layers] for net in (self.net, *self.test_nets)]
-        return State(self.iter, learned_net, history, 0, self.seed, passes, list(self.losses))
 
     def restore(self, path: Path | str) -> None:
         """Continue from a .solverstate (or .solverstate.h5) and the weights it belongs to."""
-        path = Path(path)
-        state = read_state(path)
-        self._check_history(state, path)
-        weights.load(self.net.layers, find_weights(state.learned_net, path))
-        slots = [memory[m] for m in range(self.rule.memory) for memory in self.updater.memory]
-        for mine, stored in zip(slots, state.history, strict=True):
-            mine[...] = stored.data.reshape(-1)
-        self.iter = state.iter
-        self.losses.extend(state.losses)
-        self._restore_passes(state)
+        checkpoint.restore(self, Path(path))
+        self.last_good = Path(path)
 
-    def _check_history(self, state: State, path: Path) -> None:
-        want = [p.blob for _ in range(self.rule.memory) for p in self.net.parameters]
-        if len(state.history) != len(want):
-            raise WeightsError(
-                f"{path} holds {len(state.history)} arrays of history, this {self.param.type} solver has {len(want)}; "
-                "it belongs to another net or solver type"
-            )
-        for i, (blob, stored) in enumerate(zip(want, state.history, strict=True)):
-            if not stored.fits(blob.shape):
-                raise WeightsError(f"{path}: history {i} has shape {stored.shape}, the net's parameter {blob.shape}")
+    def _snapshot_if_it_can(self) -> None:
+        """In the midst of training, a full disk costs a snapshot and not the run."""
+        try:
+            self.snapshot()
+        except DivergenceError:
+            raise
+        except NetdefError as e:
+            _log.warning("iteration %d: %s; training goes on", self.iter, e)
 
-    def _restore_passes(self, state: State) -> None:
-        nets = (self.net, *self.test_nets)
-        if state.seed is not None:
-            self.seed = state.seed
-            for net in nets:
-                net.reseed(state.seed)
-        written_here = len(state.passes) == len(nets)
-        for net, counts in zip(nets, state.passes if written_here else [[]] * len(nets), strict=True):
-            if len(counts) != len(net.layers):  # a state of Caffe's own: the best guess is one pass per batch trained
-                counts = [self.iter * self.param.iter_size if net is self.net else 0] * len(net.layers)
-            for layer, count in zip(net.layers, counts, strict=True):
-                layer.passes = count
+    def _keep_best(self) -> None:
+        try:
+            self.tell("best", checkpoint.write_best(self))
+        except NetdefError as e:
+            _log.warning("iteration %d: %s; training goes on", self.iter, e)
 
 
 def solve(path: Path | str, **settings: Any) -> Solver:
     """Read a solver, train to the end, return it."""
     solver = Solver.read(path, **settings)
-    if not solver.param.HasField("max_iter"):
-        raise SolverError(f"{path}: no max_iter, so there is nothing to train")
     solver.solve()
     return solver

@@ -17,6 +17,8 @@ class Rule(ABC):
     """
 
     memory: ClassVar[int] = 1
+    decoupled: ClassVar[bool] = False
+    """Whether weight decay stays out of the gradient and is taken off the weights beside the step, times the rate."""
 
     def __init__(self, param: Any):
         """`param` is the SolverParameter."""
@@ -116,6 +118,15 @@ class Adam(Rule):
         g *= rate * correction
 
 
+class AdamW(Adam):
+    """Adam's step + rate * weight_decay * decay_mult * w: decay that the squared gradients do not scale.
+
+    Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization"; not in Caffe.
+    """
+
+    decoupled = True
+
+
 @hookimpl
 def netdef_rules() -> dict[str, type]:
-    return {cls.__name__: cls for cls in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam)}
+    return {cls.__name__: cls for cls in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AdamW)}

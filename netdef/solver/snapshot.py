@@ -1,6 +1,8 @@
 """Snapshots: weights and solver state in Caffe's files, and back, bit for bit."""
 
+import math
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,9 @@ from netdef.weights.caffemodel import map_file
 
 ITER, LEARNED_NET, HISTORY, CURRENT_STEP = 1, 2, 3, 4
 SEED, PASSES, LOSSES = 1000, 1001, 1002  # netdef's own; Caffe skips them
+POLICY, BEST, BEST_ITER, STALE, RECOVERIES = 1003, 1004, 1005, 1006, 1007
+_INTEGERS = {ITER: "iter", CURRENT_STEP: "current_step", SEED: "seed"}
+_INTEGERS |= {BEST_ITER: "best_iter", STALE: "stale", RECOVERIES: "recoveries"}
 
 
 @dataclass
@@ -31,6 +36,12 @@ class State:
     passes: list[list[int]] = field(default_factory=list)
     """Forward passes of every layer, of the train net and then of each test net: where data and randomness stand."""
     losses: list[float] = field(default_factory=list)
+    policy: list[float] = field(default_factory=list)
+    best: float = math.nan
+    """NaN before the first test."""
+    best_iter: int = -1
+    stale: int = 0
+    recoveries: int = 0
 
 
 def write_state(path: Path, state: State) -> None:
@@ -52,6 +63,20 @@ def write_state(path: Path, state: State) -> None:
         for counts in state.passes:
             f.write(wire.bytes_field(PASSES, wire.packed_ints(1, counts)))
         f.write(wire.bytes_field(LOSSES, np.asarray(state.losses, "<f4").tobytes()))
+        f.write(_own(state))
+
+
+def _own(state: State) -> bytes:
+    """What only netdef remembers, each where there is something to remember."""
+    found = b""
+    if state.policy:
+        found += wire.bytes_field(POLICY, np.asarray(state.policy, "<f8").tobytes())
+    if not math.isnan(state.best):
+        found += wire.number(BEST << 3 | wire.FIXED64) + struct.pack("<d", state.best)
+        found += wire.int_field(BEST_ITER, state.best_iter)
+    if state.stale:
+        found += wire.int_field(STALE, state.stale)
+    return found + (wire.int_field(RECOVERIES, state.recoveries) if state.recoveries else b"")
 
 
 def read_state(path: Path) -> State:
@@ -65,7 +90,7 @@ def read_state(path: Path) -> State:
     for number, _, value in wire.walk(buffer, what):
         if isinstance(value, int):
             numbers.add(number)
-            name = {ITER: "iter", CURRENT_STEP: "current_step", SEED: "seed"}.get(number)
+            name = _INTEGERS.get(number)
             if name:
                 setattr(state, name, value)
         elif number == LEARNED_NET:
@@ -76,6 +101,10 @@ def read_state(path: Path) -> State:
             state.passes.append(_ints(value, what))
         elif number == LOSSES:
             state.losses = np.frombuffer(value, "<f4").tolist()
+        elif number == POLICY:
+            state.policy = np.frombuffer(value, "<f8").tolist()
+        elif number == BEST:
+            (state.best,) = struct.unpack("<d", value)
     if ITER not in numbers:
         raise WeightsError(f"{path} holds no iteration; is it a .solverstate?")
     state.history = history
@@ -100,6 +129,8 @@ def _write_hdf5(path: Path, state: State) -> None:
         if state.seed is not None:
             f["netdef_seed"] = np.uint64(state.seed)
         f["netdef_losses"] = np.asarray(state.losses, "f4")
+        f["netdef_policy"] = np.asarray(state.policy, "f8")
+        f["netdef_best"] = np.array([state.best, state.best_iter, state.stale, state.recoveries], "f8")
         for group, arrays in (("history", state.history), ("netdef_passes", state.passes)):
             made = f.create_group(group)
             for i, x in enumerate(arrays):
@@ -119,6 +150,10 @@ def _read_hdf5(path: Path) -> State:
                 state.losses = f["netdef_losses"][()].tolist()
                 passes = f["netdef_passes"]
                 state.passes = [[int(n) for n in passes[str(i)][()]] for i in range(len(passes))]
+            if "netdef_best" in f:
+                state.policy = f["netdef_policy"][()].tolist()
+                state.best, *counts = f["netdef_best"][()].tolist()
+                state.best_iter, state.stale, state.recoveries = map(int, counts)
             return state
     except Exception as e:  # h5py raises whatever kind the damage happens to hit
         raise WeightsError(f"cannot read {path} as a solver state: {e}") from e
@@ -132,10 +167,23 @@ def find_weights(learned_net: str, state: Path) -> Path:
     raise WeightsError(f"{state} belongs to weights '{learned_net}', which are neither there nor beside it")
 
 
+def written(prefix: Path) -> list[tuple[int, Path]]:
+    """(iteration, state file) of the snapshots under a prefix, oldest first."""
+    pattern = re.compile(re.escape(prefix.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
+    return sorted((int(m[1]), p) for p in prefix.parent.glob("*.solverstate*") if (m := pattern.fullmatch(p.name)))
+
+
 def latest(prefix: Path) -> Path:
     """The state of the highest iteration that was written under a prefix."""
-    pattern = re.compile(re.escape(prefix.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
-    found = [(int(m[1]), p) for p in prefix.parent.glob("*.solverstate*") if (m := pattern.fullmatch(p.name))]
+    found = written(prefix)
     if not found:
         raise WeightsError(f"no snapshot {prefix}_iter_*.solverstate to resume from")
-    return max(found)[1]
+    return found[-1][1]
+
+
+def prune(prefix: Path, keep: int, upto: int) -> None:
+    """Remove all but the last `keep` snapshots up to an iteration, each state before the weights it needs."""
+    for _, state in [s for s in written(prefix) if s[0] <= upto][: -keep or None]:
+        model = state.with_name(state.name.replace(".solverstate", ".caffemodel"))
+        state.unlink(missing_ok=True)
+        model.unlink(missing_ok=True)

@@ -45,10 +45,16 @@ class Updater:
             dw = g[part]
             if scale != 1.0:
                 dw *= scale
-            if decay:
-                dw += decay * (np.sign(w[part]) if self.param.regularization_type == "L1" else w[part])
+            if decay and not self.rule.decoupled:
+                dw += decay * self._pull(w[part])
             self.rule.step(dw, [m[part] for m in memory], rate, iteration)
+            if decay and self.rule.decoupled:
+                dw += rate * decay * self._pull(w[part])
             w[part] -= dw
+
+    def _pull(self, w: np.ndarray) -> np.ndarray:
+        """What weight decay is times of."""
+        return np.sign(w) if self.param.regularization_type == "L1" else w
 
 
 def _square(x: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 usage: python tests/solver/kill.py [KILLS]; a test runs a few, this runs as many as you like.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -35,10 +36,8 @@ def write_solver(folder: Path, iterations: int, more: str = "") -> Path:
 def start(solver: Path) -> subprocess.Popen[bytes]:
     """Train from the latest snapshot if there is one, else from the start."""
     command = [sys.executable, "-m", "netdef", "train", "--solver", str(solver)]
-    try:
+    with contextlib.suppress(WeightsError):
         command += ["--snapshot", str(snapshot.latest(solver.with_suffix("")))]
-    except WeightsError:
-        pass
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **quiet)  # type: ignore[call-overload]
 

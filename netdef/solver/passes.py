@@ -1,0 +1,50 @@
+"""Forward and backward passes that may be looked into layer by layer, and taken back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netdef.net import Net
+
+
+def forward(net: Net, looks: Sequence[Any] = ()) -> float:
+    """The loss; each look's forward(net, i) is called while the tops of layer i still hold what it made."""
+    if not looks:
+        return net.forward()
+    loss = 0.0
+    for i in range(len(net.layers)):
+        loss += net.forward(i, i)
+        for look in looks:
+            look.forward(net, i)
+    return loss
+
+
+def backward(net: Net, looks: Sequence[Any] = ()) -> None:
+    """Each look's backward(net, i) is called while the gradients that layer i made are still there."""
+    if not looks:
+        net.backward()
+        return
+    for i in reversed(range(len(net.layers))):
+        if net.runs_backward[i]:
+            net.backward(i, i)
+            for look in looks:
+                look.backward(net, i)
+
+
+def count(net: Net) -> list[int]:
+    """How often each layer has run: where data and randomness stand."""
+    return [layer.passes for layer in net.layers]
+
+
+def rewind(net: Net, counts: Sequence[int]) -> None:
+    """Let the next pass be the one after these counts again."""
+    for layer, passes in zip(net.layers, counts, strict=True):
+        layer.passes = passes
+
+
+def is_finite(x: np.ndarray) -> bool:
+    """One pass over the memory, as the sum of squares is; more only where that overflows."""
+    flat = x.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(flat, flat))) or bool(np.isfinite(flat).all())
