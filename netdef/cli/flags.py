@@ -22,12 +22,22 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("allow_abbrev", False)
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**settings)
+        self.kinds: dict[str, Parser] = {}
+        """The parsers that take over after a word, for a command that is several."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see: {self.prog} --help)")
 
     def parse(self, argv: Iterable[str]) -> argparse.Namespace:
         """Flags and files in any order. Raises UsageError."""
+        argv = list(argv)
+        word = next((word for word in argv if not word.startswith("-")), None)
+        if self.kinds and word is not None:
+            if word not in self.kinds:
+                self.error(f"unknown kind '{word}'{nearest(word, self.kinds)}")
+            argv.remove(word)
+            add_common(self.kinds[word])
+            return self.kinds[word].parse(argv)
         args, left = self.parse_known_intermixed_args(spelled(argv, self._option_string_actions))
         if left:
             self.unknown(left[0])
@@ -129,6 +139,13 @@ def count(text: str) -> int:
     """A whole number from 1."""
     if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"want a whole number from 1, got '{text}'")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"want a whole number from 0, got '{text}'")
     return int(text)
 
 

@@ -13,7 +13,7 @@ class Datums:
 
     def __init__(self, records: Records, channels: str = image.NATIVE):
         self.records, self.channels = records, channels
-        self._read = datum.Reader()
+        self.read = datum.Reader()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -22,7 +22,7 @@ class Datums:
         return self.records.read(rows)
 
     def decode(self, row: int, raw: Item) -> tuple[np.ndarray, int]:
-        found = self._read(raw[1])
+        found = self.read(raw[1])
         return (image.decode(found.x, self.channels) if found.encoded else found.x), found.label
 
     def name(self, row: int) -> str:

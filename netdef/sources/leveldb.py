@@ -8,8 +8,8 @@ from netdef.errors import SourceError
 from netdef.sources.records import Item, Records, Shared
 
 MISSING = (
-    'LEVELDB needs the library plyvel: pip install "netdef-nn[leveldb]"; where that does not install, make the '
-    "database anew as LMDB with netdef data images LIST OUT or Caffe's convert_imageset -backend lmdb, and say backend: LMDB"
+    'LEVELDB needs plyvel: pip install "netdef-nn[leveldb]"; where that does not install, make the database anew '
+    "as LMDB with netdef data images LIST OUT or Caffe's convert_imageset -backend lmdb, and say backend: LMDB"
 )
 
 
