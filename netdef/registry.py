@@ -5,7 +5,7 @@ import inspect
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -61,9 +61,16 @@ class Registry:
                 plugin.denied = True
                 self.plugins.append(plugin)
         for path in {Path(path).resolve(): path for path in self.settings.files}.values():
-            self._attempt(*from_file(path))
+            self.load_file(path)
         self._warn_of_names_without_plugin()
         return self
+
+    def load_file(self, path: str) -> Plugin:
+        """A Python file as a plugin, by the name "file:PATH"; it need not be on any path."""
+        plugin, load = from_file(path)
+        self._attempt(plugin, load)
+        self.__dict__.pop("schema", None)
+        return plugin
 
     def add(self, name: str, module: Any) -> Plugin:
         """Register a module (or any object with hooks) by hand, as a test or a notebook does."""
@@ -110,9 +117,13 @@ class Registry:
 
     def _take(self, plugin: Plugin, kind: str, found: Any) -> None:
         if kind == "options":
-            self._blocks += [(plugin, block, False) for block in provided.options(found)]
+            blocks = provided.options(found)
+            self._blocks += [(plugin, block, False) for block in blocks]
+            _count(plugin, kind, [block.name or block.message for block in blocks])
         elif kind == "observers":
-            self.observers += [Provided(observer, plugin) for observer in provided.observers(found)]
+            observers = provided.observers(found)
+            self.observers += [Provided(observer, plugin) for observer in observers]
+            _count(plugin, kind, [type(observer).__name__ for observer in observers])
         else:
             things = provided.layers(found) if kind == "layers" else provided.named(kind, found)
             for names, thing, problem in things:
@@ -124,7 +135,7 @@ class Registry:
     def _enter(self, plugin: Plugin, kind: str, names: tuple[str, ...], thing: Any) -> None:
         for name in names:
             self._names[kind].setdefault(name, []).append(Provided(thing, plugin))
-            plugin.provides.setdefault(kind, []).append(name)
+        _count(plugin, kind, names)
         if kind == "layers" and isinstance(thing.options, Block):
             self._blocks.append((plugin, thing.options, True))
 
@@ -230,6 +241,10 @@ def _kept(plugin: Plugin) -> Iterator[None]:
         raise
     except BaseException as e:
         plugin.fault(explained(e, plugin.module))
+
+
+def _count(plugin: Plugin, kind: str, names: Iterable[str]) -> None:
+    plugin.provides.setdefault(kind, []).extend(names)
 
 
 def _schema(blocks: list[tuple[Plugin, Block, bool]]) -> Schema:

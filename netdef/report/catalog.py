@@ -58,13 +58,18 @@ class LayerDetails(LayerType):
 
 @dataclass
 class PluginState:
-    """A plugin found, and what became of it: "loaded", "failed" (nothing came of it) or "in part"."""
+    """A plugin found, and what became of it: "loaded", "denied", "failed" (nothing came of it) or "in part"."""
 
     name: str
+    distribution: str
     version: str
     module: str
     state: str
+    ms: float
+    """What loading it took; what several plugins import counts for the first of them."""
     provides: dict[str, list[str]]
+    shared: dict[str, list[str]]
+    """Layer types that other plugins provide too, and which."""
     error: str
 
 
@@ -80,13 +85,33 @@ def layer(registry: Registry, name: str) -> list[LayerDetails]:
 
 
 def plugins(registry: Registry) -> list[PluginState]:
+    """What became of each, by name."""
+    _ = registry.schema  # a plugin whose options do not fit in fails here
     return [
-        PluginState(p.name, p.version, p.module, _state(p), p.provides, p.error)
+        PluginState(
+            p.name,
+            p.distribution,
+            p.version,
+            p.module,
+            _state(p),
+            round(p.ms, 1),
+            p.provides,
+            _shared(registry, p),
+            p.error,
+        )
         for p in sorted(registry.plugins, key=lambda p: p.name)
     ]
 
 
+def _shared(registry: Registry, plugin: Plugin) -> dict[str, list[str]]:
+    types = plugin.provides.get("layers", [])
+    others = {t: [c.plugin.name for c in registry.claims("layers", t) if c.plugin is not plugin] for t in types}
+    return {t: names for t, names in others.items() if names}
+
+
 def _state(plugin: Plugin) -> str:
+    if plugin.denied:
+        return "denied"
     if not plugin.error:
         return "loaded"
     return "in part" if plugin.provides else "failed"

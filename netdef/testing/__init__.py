@@ -1,25 +1,27 @@
 """What a layer's own tests call: check_layer proves a case in every way the contract asks, check_gradient in one.
 
-    from netdef.testing import check_layer, load_cases
+    from netdef.testing import check_layer
 
-    @pytest.mark.parametrize("case", load_cases("tests/Permute.prototxt"), ids=str)
-    def test_permute(case):
-        check_layer(case)
+    def test_conforms(netdef_case):
+        check_layer(netdef_case)
 
-A case is a small net in prototxt; see load_cases for the line that introduces one in a file.
+A case is a small net in prototxt; see load_cases for the line that introduces one in a file. `netdef_case` is each
+case in cases/*.prototxt beside the test's file, one after another. `net` builds a net to compare with other numbers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from netdef import registry as registries
+from netdef.errors import NetdefError
 from netdef.layer import TRAIN
 from netdef.testing import options, proofs
 from netdef.testing.bench import Bench
 from netdef.testing.cases import Case, Range, as_range, load_cases
 from netdef.testing.gradient import gradient_faults
+from netdef.testing.nets import net
 from netdef.testing.steps import step_faults
 
-__all__ = ["BrokenPromiseError", "Case", "Range", "check_gradient", "check_layer", "load_cases"]
+__all__ = ["BrokenPromiseError", "Case", "Range", "check_gradient", "check_layer", "load_cases", "net"]
 
 Ranges = Mapping[str, Range | str]
 Check = Callable[[Case, registries.Registry], Iterable[str]]
@@ -49,14 +51,14 @@ def check_layer(
     case = _case(case, phase, ranges, gradient, onnx)
     registry = registry or registries.default()
     if case.refused:
-        _raise(case, _said(options.refused, case, registry))
+        _raise(case, _said([options.refused], case, registry))
         return
     checks: list[Check] = [proofs.repeatable]
     if case.gradient:
         checks += [_gradients, _steps]
     checks += [proofs.in_place, proofs.another_batch, proofs.single_precision, proofs.memory_plan]
     checks += [proofs.weights_round_trip, proofs.onnx_form, options.bad_options]
-    _raise(case, (fault for check in checks for fault in _said(check, case, registry)))
+    _raise(case, _said(checks, case, registry))
 
 
 def check_gradient(
@@ -68,7 +70,7 @@ def check_gradient(
 ) -> None:
     """Only the gradients of a case, analytic against numerical. Raises BrokenPromiseError."""
     case = _case(case, phase, ranges)
-    _raise(case, _said(_gradients, case, registry or registries.default()))
+    _raise(case, _said([_gradients], case, registry or registries.default()))
 
 
 def _case(case: Case | str, phase: int, ranges: Ranges | None, gradient: bool = True, onnx: bool | str = True) -> Case:
@@ -86,13 +88,16 @@ def _steps(case: Case, registry: registries.Registry) -> Iterator[str]:
     yield from step_faults(Bench(case, registry))
 
 
-def _said(check: Check, case: Case, registry: registries.Registry) -> Iterator[str]:
-    """What a check yields; an exception within it is a fault as well, and the other checks go on."""
-    try:
-        yield from check(case, registry)
-    except Exception as e:
-        name = check.__name__.strip("_").replace("_", " ")
-        yield f"{name}: {type(e).__name__}: {e}"
+def _said(checks: Iterable[Check], case: Case, registry: registries.Registry) -> Iterator[str]:
+    """What the checks yield. An exception within one is a fault as well, told once, and the other checks go on."""
+    raised: dict[str, list[str]] = {}
+    for check in checks:
+        try:
+            yield from check(case, registry)
+        except Exception as e:
+            message = str(e) if isinstance(e, NetdefError) else f"{type(e).__name__}: {e}"
+            raised.setdefault(message, []).append(check.__name__.strip("_").replace("_", " "))
+    yield from (f"{', '.join(names)}: {message}" for message, names in raised.items())
 
 
 def _raise(case: Case, faults: Iterable[str]) -> None:
