@@ -48,7 +48,8 @@ def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tup
 def _forward(shape, kernel, out, rows, stride, pad, dilation, groups, biased, relu, count) -> Pass:
     n, c, h, w = shape
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
-        return Pass(winograd_plan.correlation(n, groups, c // groups, rows, (h, w), out, pad, biased, relu), None)
+        sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
+        return Pass(winograd_plan.correlation(*sizes, biased, relu), None)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, biased, relu)
     return Pass(plan, np.arange(len(grid.dh)))
@@ -77,9 +78,9 @@ def _backward(shape, kernel, image, channels, stride, pad, dilation, groups, cou
     """A pass for each phase of the stride, and whether some pixels meet no output at all."""
     n, m, oh, ow = shape
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
-        around = 2 - pad[0], 2 - pad[1]
-        plan = winograd_plan.correlation(n, groups, m // groups, channels, (oh, ow), image, around, False, False)
-        return [Pass(plan, None, True)], False
+        around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
+        sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
+        return [Pass(winograd_plan.correlation(*sizes, False, False), None, True)], False
     passes = []
     for i in range(min(stride[0], image[0])):
         for j in range(min(stride[1], image[1])):
@@ -112,7 +113,7 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 def _update(shape, kernel, out, rows, stride, pad, dilation, groups, count):
     n, c, h, w = shape
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
-        return winograd_plan.add_update, winograd_plan.update(n, groups, c // groups, rows, (h, w), out, pad)
+        return winograd_plan.add_update, winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
     return add_update, planning.update(n, groups, c // groups, rows, (h, w), grid)
 

@@ -1,11 +1,11 @@
-"""3 x 3 convolution with stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications, in 36 small products."""
+"""3 x 3 and 5 x 5 convolution with stride 1 by Winograd's transforms: 36 or 64 products for 144 or 400."""
 
 from typing import NamedTuple
 
 from .gather import find_runs, pad_channels
 from .native import fields, helper, task, unpack
-from .points import input_axis, result_axis, weight_axis
-from .simd import VL, ZERO, greater, integers, load, load_first, shift, splat, store, store_first, store_interleaved
+from .simd import VL, ZERO, greater, integers, load, load_first, shift, splat, store_first, store_interleaved
+from .squares import result_square, see_square, weigh_square
 from .tile import make_tile
 from .turn import turn
 
@@ -21,6 +21,7 @@ APART = WM * WN + VL
 class Geometry(NamedTuple):
     """Everything a block needs to know. A 'square' is a tile of 4 x 4 results."""
 
+    n: int  # points an axis: 6 for 3 taps, 8 for 5
     batch: int
     groups: int
     channels: int  # of the input, in a group
@@ -39,9 +40,10 @@ class Geometry(NamedTuple):
     size: int  # squares in a block
     blocks: int
     some: int  # tiles of rows multiplied at a time
-    line_at: int  # where a line, the padded copy, packed and transformed squares and products begin in the scratch
+    line_at: int  # where a line, the padded copy, packed squares, a single one, transformed ones and products begin
     padded_at: int
     packed_at: int
+    room_at: int
     seen_at: int
     products_at: int
     work: int
@@ -55,111 +57,82 @@ geometry = fields(Geometry)
 @task
 def transform_weights(job, item, thread):
     """u[point, tile, c, WM] of one tile of rows; the taps stand side by side in w, backwards where `flip` is set."""
-    w, u, work, rows, tiles, channels, group, across, along, flip = unpack(job, "aaaiiiiiii")
-    first = item % tiles * WM
+    w, u, work, n, rows, tiles, channels, group, across, along, flip = unpack(job, "aaaiiiiiiii")
+    first, size = item % tiles * WM, n - 3
+    taps = size * size
     w = shift(w, item // tiles * group + first * across)
     point = (tiles * channels + 1) * WM
-    u = shift(u, item // tiles * 36 * point + item % tiles * channels * WM)
-    g, t = shift(work, thread * 64 * VL), shift(work, (thread * 64 + 16) * VL)
+    u = shift(u, item // tiles * n * n * point + item % tiles * channels * WM)
+    room = shift(work, thread * 96 * VL)
+    turned = shift(room, 64 * VL)
     for c in range(channels):
-        turn(shift(w, c * along), across, rows - first, 9, g, VL, VL)
-        for j in range(3):
-            i0, step = (8 - j, -3) if flip else (j, 3)
-            r = weight_axis(
-                load(shift(g, i0 * VL)), load(shift(g, (i0 + step) * VL)), load(shift(g, (i0 + 2 * step) * VL))
-            )
-            for i in range(6):
-                store(shift(t, (i * 3 + j) * VL), r[i])
-        for i in range(6):
-            s = shift(t, i * 3 * VL)
-            r = weight_axis(load(s), load(shift(s, VL)), load(shift(s, 2 * VL)))
-            for j in range(6):
-                store(shift(u, (i * 6 + j) * point + c * WM), r[j])
+        for t in range(0, taps, VL):
+            turn(shift(w, c * along + t), across, rows - first, min(VL, taps - t), shift(turned, t * VL), VL, VL)
+        out = shift(u, c * WM)
+        if flip:
+            last = shift(turned, (taps - 1) * VL)
+            weigh_square(n, last, -size * VL, -VL, out, n * point, point, room)
+        else:
+            weigh_square(n, turned, size * VL, VL, out, n * point, point, room)
 
 
 @helper
-def see_squares(packed, out, point):
-    """Transforms one panel of WN squares of 6 x 6 pixels; point p goes to out + p * point."""
-    for v in range(0, WN, VL):
-        d = shift(packed, v)
-        for j in range(6):
-            s = shift(d, j * WN)
-            r = input_axis(load(s), load(shift(s, 6 * WN)), load(shift(s, 12 * WN)), load(shift(s, 18 * WN)),
-                           load(shift(s, 24 * WN)), load(shift(s, 30 * WN)))  # fmt: skip
-            for i in range(6):
-                store(shift(s, 6 * i * WN), r[i])
-        for i in range(6):
-            s = shift(d, 6 * i * WN)
-            r = input_axis(load(s), load(shift(s, WN)), load(shift(s, 2 * WN)), load(shift(s, 3 * WN)),
-                           load(shift(s, 4 * WN)), load(shift(s, 5 * WN)))  # fmt: skip
-            for j in range(6):
-                store(shift(out, (6 * i + j) * point + v), r[j])
-
-
-@helper
-def sum_squares(m, lines, b, relu):
-    """Turns the products of one row and one panel, 36 points APART apart, into four lines of 4 * WN results."""
-    zero = splat(ZERO)
-    for v in range(0, WN, VL):
-        for j in range(6):
-            s = shift(m, j * APART + v)
-            r = result_axis(load(s), load(shift(s, 6 * APART)), load(shift(s, 12 * APART)),
-                            load(shift(s, 18 * APART)), load(shift(s, 24 * APART)),
-                            load(shift(s, 30 * APART)))  # fmt: skip
-            for i in range(4):
-                store(shift(s, 6 * i * APART), r[i])
-        for i in range(4):
-            s = shift(m, 6 * i * APART + v)
-            r = result_axis(load(s), load(shift(s, APART)), load(shift(s, 2 * APART)), load(shift(s, 3 * APART)),
-                            load(shift(s, 4 * APART)), load(shift(s, 5 * APART)))  # fmt: skip
-            y0, y1, y2, y3 = r[0] + b, r[1] + b, r[2] + b, r[3] + b
-            if relu:
-                y0, y1, y2, y3 = greater(y0, zero), greater(y1, zero), greater(y2, zero), greater(y3, zero)
-            store_interleaved(shift(lines, 4 * (i * WN + v)), y0, y1, y2, y3)
-
-
-@helper
-def copy_square(dst, src, pitch, n):
-    """Copies the 6 x 6 pixels of n squares in a row from the padded copy, where every fourth pixel stands together."""
-    for i in range(6):
-        for j in range(6):
-            s, d = shift(src, (4 * i + j % 4) * pitch + j // 4), shift(dst, (6 * i + j) * WN)
-            for v in range(0, n, VL):
-                store_first(shift(d, v), load_first(shift(s, v), n - v), n - v)
+def copy_square(n, dst, src, pitch, count):
+    """Copies the n x n pixels of `count` squares in a row from the padded copy, which keeps each fourth together."""
+    for i in range(n):
+        for j in range(n):
+            s, d = shift(src, (4 * i + j % 4) * pitch + j // 4), shift(dst, (n * i + j) * WN)
+            for v in range(0, count, VL):
+                store_first(shift(d, v), load_first(shift(s, v), count - v), count - v)
 
 
 @helper
 def see_block(g, x, first, last, work, seen):
     """seen[point, panel, c, WN]: the squares first .. last - 1 of all channels."""
-    runs, packed = integers(work), shift(work, g.packed_at)
+    runs, packed, room = integers(work), shift(work, g.packed_at), shift(work, g.room_at)
     line, padded = shift(work, g.line_at), shift(work, g.padded_at)
     panels = (last - first + WN - 1) // WN
     n0 = first // (g.qh * g.qw)
     begin = first // g.qw % g.qh * 4
-    end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * 4 + 6
+    end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * 4 + g.n
     image, row, point = g.groups * g.channels * g.height * g.width, 4 * g.pitch, (panels * g.channels + 1) * WN
     start = (n0 * g.tall + begin) * row
     count = find_runs(first, last, g.qh, g.qw, g.tall * row, 4 * row, 1, start, WN, runs)
-    x = shift(x, n0 * image)
+    x, points = shift(x, n0 * image), g.n * g.n
     for c in range(g.channels):
         pad_channels(padded, line, shift(x, c * g.height * g.width), 1, g.height, g.width, image, g.tall, g.top, g.left,
                      4, 4, g.pitch, begin, end)  # fmt: skip
         for r in range(count):
-            q, n = runs[3 * r + 1], runs[3 * r + 2]
-            copy_square(shift(packed, q // WN * 36 * WN + q % WN), shift(padded, runs[3 * r]), g.pitch, n)
+            q = runs[3 * r + 1]
+            to = shift(packed, q // WN * points * WN + q % WN)
+            copy_square(g.n, to, shift(padded, runs[3 * r]), g.pitch, runs[3 * r + 2])
         for p in range(panels):
-            see_squares(shift(packed, p * 36 * WN), shift(seen, (p * g.channels + c) * WN), point)
+            for v in range(0, WN, VL):
+                source, out = shift(packed, p * points * WN + v), shift(seen, (p * g.channels + c) * WN + v)
+                see_square(g.n, source, g.n * WN, WN, out, g.n * point, point, room)
 
 
 @helper
-def multiply(u, point, seen, channels, panels, tiles, products):
+def multiply(points, u, point, seen, channels, panels, tiles, products):
     """products[tile, panel, point, WM, WN]."""
-    for p in range(36):
+    for p in range(points):
         for m in range(tiles):
             for q in range(panels):
                 a, b = p * point + m * channels * WM, (p * (panels * channels + 1) + q * channels) * WN
-                c = shift(products, ((m * panels + q) * 36 + p) * APART)
+                c = shift(products, ((m * panels + q) * points + p) * APART)
                 tile(shift(u, a), shift(seen, b), c, channels, WN, False)
+
+
+@helper
+def line_up(square, b, relu, lines):
+    """Four lines of 4 * VL results, rows 4 * WN apart, from 4 x 4 vectors of them."""
+    zero = splat(ZERO)
+    for i in range(4):
+        s = shift(square, 4 * i * VL)
+        y0, y1, y2, y3 = load(s) + b, load(shift(s, VL)) + b, load(shift(s, 2 * VL)) + b, load(shift(s, 3 * VL)) + b
+        if relu:
+            y0, y1, y2, y3 = greater(y0, zero), greater(y1, zero), greater(y2, zero), greater(y3, zero)
+        store_interleaved(shift(lines, 4 * i * WN), y0, y1, y2, y3)
 
 
 @helper
@@ -177,13 +150,18 @@ def put_squares(g, y, lines, runs, first_run, last_run):
 
 
 @helper
-def finish(g, products, panels, rows, runs, count, lines, y, bias):
+def finish(g, products, panels, rows, runs, count, work, y, bias):
     """Transforms the products of some rows back and writes them to y."""
+    room, square, lines = shift(work, g.room_at), shift(work, g.room_at + 64 * VL), shift(work, g.room_at + 80 * VL)
+    points = g.n * g.n
     for m in range(rows):
         b = splat(bias[m] if g.biased else ZERO)
         r = 0
         for p in range(panels):
-            sum_squares(shift(products, (m // WM * panels + p) * 36 * APART + m % WM * WN), lines, b, g.relu)
+            for v in range(0, WN, VL):
+                source = shift(products, (m // WM * panels + p) * points * APART + m % WM * WN + v)
+                result_square(g.n, source, g.n * APART, APART, square, 4 * VL, VL, room)
+                line_up(square, b, g.relu, shift(lines, 4 * v))
             s = r
             while s < count and runs[3 * s + 1] // WN == p:
                 s += 1
@@ -198,9 +176,9 @@ def convolve_block(job, item, thread):
     g = geometry(table)
     group, first = item // g.blocks, item % g.blocks * g.size
     last = min(first + g.size, g.batch * g.qh * g.qw)
-    panels = (last - first + WN - 1) // WN
+    panels, points = (last - first + WN - 1) // WN, g.n * g.n
     work = shift(work, thread * g.work)
-    seen, products, lines = shift(work, g.seen_at), shift(work, g.products_at), shift(work, g.packed_at)
+    seen, products = shift(work, g.seen_at), shift(work, g.products_at)
     see_block(g, shift(x, group * g.channels * g.height * g.width), first, last, work, seen)
     point = (g.tiles * g.channels + 1) * WM
     runs, image = integers(work), g.groups * g.rows * g.oh * g.ow
@@ -208,6 +186,6 @@ def convolve_block(job, item, thread):
     for tile0 in range(0, g.tiles, g.some):
         some, row0 = min(g.some, g.tiles - tile0), group * g.rows + tile0 * WM
         rows = min(some * WM, g.rows - tile0 * WM)
-        part = shift(u, group * 36 * point + tile0 * g.channels * WM)
-        multiply(part, point, seen, g.channels, panels, some, products)
-        finish(g, products, panels, rows, runs, count, lines, shift(y, row0 * g.oh * g.ow), shift(bias, row0))
+        part = shift(u, group * points * point + tile0 * g.channels * WM)
+        multiply(points, part, point, seen, g.channels, panels, some, products)
+        finish(g, products, panels, rows, runs, count, work, shift(y, row0 * g.oh * g.ow), shift(bias, row0))

@@ -1,0 +1,122 @@
+"""Times the convolution kernels on the shapes of known nets, beside NumPy's sgemm and PyTorch where it is installed.
+
+python tests/bench/kernels.py [WORD ...]   only shapes whose name holds one of the words
+"""
+
+import sys
+import time
+
+import numpy as np
+from netdef_plugins.kernels import conv2d, threads
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+# name: batch, channels, height, outputs, kernel, stride, pad, group
+SHAPES = {
+    "lenet conv1": (64, 1, 28, 20, 5, 1, 0, 1),
+    "lenet conv2": (64, 20, 12, 50, 5, 1, 0, 1),
+    "cifar conv1": (100, 3, 32, 32, 5, 1, 2, 1),
+    "cifar conv2": (100, 32, 16, 32, 5, 1, 2, 1),
+    "cifar conv3": (100, 32, 8, 64, 5, 1, 2, 1),
+    "caffenet conv1": (16, 3, 227, 96, 11, 4, 0, 1),
+    "caffenet conv2": (16, 96, 27, 256, 5, 1, 2, 2),
+    "caffenet conv3": (16, 256, 13, 384, 3, 1, 1, 1),
+    "caffenet conv4": (16, 384, 13, 384, 3, 1, 1, 2),
+    "caffenet conv5": (16, 384, 13, 256, 3, 1, 1, 2),
+    "googlenet conv1": (8, 3, 224, 64, 7, 2, 3, 1),
+    "googlenet conv2_reduce": (8, 64, 56, 64, 1, 1, 0, 1),
+    "googlenet conv2": (8, 64, 56, 192, 3, 1, 1, 1),
+    "googlenet 3a_1x1": (8, 192, 28, 64, 1, 1, 0, 1),
+    "googlenet 3a_5x5_reduce": (8, 192, 28, 16, 1, 1, 0, 1),
+    "googlenet 3a_5x5": (8, 16, 28, 32, 5, 1, 2, 1),
+    "googlenet 3b_3x3": (8, 128, 28, 192, 3, 1, 1, 1),
+    "googlenet 3b_5x5": (8, 32, 28, 96, 5, 1, 2, 1),
+    "googlenet 4a_1x1": (8, 480, 14, 192, 1, 1, 0, 1),
+    "googlenet 4a_5x5_reduce": (8, 480, 14, 16, 1, 1, 0, 1),
+    "googlenet 4a_5x5": (8, 16, 14, 48, 5, 1, 2, 1),
+    "googlenet 4d_3x3": (8, 144, 14, 288, 3, 1, 1, 1),
+    "googlenet 5a_1x1": (8, 832, 7, 256, 1, 1, 0, 1),
+    "googlenet 5b_3x3": (8, 192, 7, 384, 3, 1, 1, 1),
+    "googlenet 5b_5x5": (8, 48, 7, 128, 5, 1, 2, 1),
+    "resnet18 res2": (8, 64, 56, 64, 3, 1, 1, 1),
+    "resnet18 res3_1": (8, 64, 56, 128, 3, 2, 1, 1),
+    "resnet18 res3_2": (8, 128, 28, 128, 3, 1, 1, 1),
+    "resnet18 res3_s": (8, 64, 56, 128, 1, 2, 0, 1),
+    "resnet18 res4": (8, 256, 14, 256, 3, 1, 1, 1),
+    "resnet18 res5_1": (8, 256, 14, 512, 3, 2, 1, 1),
+    "resnet18 res5_2": (8, 512, 7, 512, 3, 1, 1, 1),
+    "mobilenet depthwise": (8, 128, 56, 128, 3, 1, 1, 128),
+}
+
+
+def clock(f) -> float:
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
+
+
+def ours(x, w, b, y, dx, dw, db, stride, pad, group):
+    s, p, d = (stride, stride), (pad, pad), (1, 1)
+    return {
+        "forward": lambda: conv2d.forward(x, w, b, y, s, p, d, group),
+        "backward": lambda: conv2d.backward(y, w, dx, s, p, d, group),
+        "update": lambda: conv2d.update(y, x, dw, db, s, p, d, group),
+    }
+
+
+def theirs(x, w, b, y, stride, pad, group, last):
+    layout = torch.channels_last if last else torch.contiguous_format
+    x, w, y = (torch.from_numpy(a).contiguous(memory_format=layout) for a in (x, w, y))
+    b = torch.from_numpy(b)
+    size = [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], group
+
+    def gradient(mask):
+        return torch.ops.aten.convolution_backward(y, x, w, [b.numel()], *size, mask)
+
+    return {
+        "forward": lambda: torch.nn.functional.conv2d(x, w, b, stride, pad, 1, group),
+        "backward": lambda: gradient([True, False, False]),
+        "update": lambda: gradient([False, True, True]),
+    }
+
+
+def report(name, batch, channels, height, outputs, kernel, stride, pad, group, rounds=7) -> None:
+    rng = np.random.default_rng(0)
+    out = (height + 2 * pad - kernel) // stride + 1
+    x, w, b, y = (
+        rng.standard_normal(shape, np.float32)
+        for shape in ((batch, channels, height, height), (outputs, channels // group, kernel, kernel), (outputs,),
+                      (batch, outputs, out, out))
+    )  # fmt: skip
+    work = 2 * batch * outputs * channels // group * kernel**2 * out**2 / 1e9
+    side = max(64, min(1024, int((work * 1e9 / 2) ** (1 / 3))))
+    square = rng.standard_normal((side, side), np.float32)
+    runs = ours(x, w, b, y.copy(), np.empty_like(x), np.zeros_like(w), np.zeros_like(b), stride, pad, group)
+    rivals = [theirs(x, w, b, y, stride, pad, group, last) for last in (False, True)] if torch else []
+    line = f"{name:24}{work * 1e3:8.0f} MFLOP"
+    for part in ("forward", "backward", "update"):
+        best = [9.0] * (2 + len(rivals))
+        for _ in range(rounds):
+            for i, f in enumerate([runs[part], lambda: square @ square, *(r[part] for r in rivals)]):
+                best[i] = min(best[i], clock(f))
+        rate, sgemm = work / best[0], 2 * side**3 / 1e9 / best[1]
+        line += f" | {part[0]} {best[0] * 1e3:6.2f} ms {rate:4.0f} ({rate / sgemm:3.0%})"
+        if rivals:
+            line += f" torch {min(best[2:]) * 1e3:6.2f} x{best[0] / min(best[2:]):4.2f}"
+    print(line, flush=True)
+
+
+def main(words: list[str]) -> None:
+    if torch:
+        torch.set_num_threads(threads.count())
+    threads.set_count(threads.count())
+    for name, shape in SHAPES.items():
+        if not words or any(word in name for word in words):
+            report(name, *shape)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
