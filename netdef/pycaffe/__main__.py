@@ -12,7 +12,7 @@ from netdef.errors import NetdefError
 
 def stand_in_for_caffe() -> None:
     """Let `import caffe` and `import caffe.proto.caffe_pb2` find netdef.pycaffe."""
-    for name in ("", ".proto", ".proto.caffe_pb2"):
+    for name in ("", ".io", ".net_spec", ".proto", ".proto.caffe_pb2"):
         sys.modules[f"caffe{name}"] = importlib.import_module(f"netdef.pycaffe{name}")
 
 
