@@ -20,10 +20,11 @@ SCALARS = (*INTEGERS, "float", "double", "bool", "string", "bytes")
 
 @dataclass(frozen=True)
 class Enum:
-    """Named values, numbered from 0 in the order given."""
+    """Named values, numbered in the order given; `first` is the first one's number, as prototxts may give numbers."""
 
     name: str
     values: tuple[str, ...]
+    first: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
@@ -31,6 +32,11 @@ class Enum:
             _check_name(name, "an enum or a value of one")
         if not self.values:
             raise PluginError(f"enum '{self.name}' has no values")
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Each value's number."""
+        return {value: self.first + k for k, value in enumerate(self.values)}
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ class Schema:
         there = next((e for e in message.enum_type if e.name == name), None)
         if there is None:
             there = message.enum_type.add(name=name)
-            for number, value in enumerate(enum.values):
+            for value, number in enum.numbers.items():
                 there.value.add(name=value, number=number)
             return
         for value in enum.values:
@@ -214,7 +214,7 @@ class Schema:
         declared.number = there.number
         if isinstance(field.type, Enum):
             enum = next(e for e in composed.enum_type if e.name == _enum_name(there))
-            if [(v.name, v.number) for v in enum.value] == [(v, n) for n, v in enumerate(field.type.values)]:
+            if [(v.name, v.number) for v in enum.value] == list(field.type.numbers.items()):
                 declared.type_name = there.type_name
             else:
                 self._add_values("", view, field.type.name, field.type)

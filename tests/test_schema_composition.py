@@ -74,6 +74,15 @@ def test_an_enum_by_name_and_by_number_with_its_default():
         layer(composed, "resize_param { mode: CUBICS }")
 
 
+def test_an_enum_numbered_as_in_its_fork():
+    code = Enum("CodeType", ("CORNER", "CENTER_SIZE"), first=1)
+    composed = schema(Block("prior_param", (Field("code", code),)))
+    assert layer(composed, 'name: "p"').prior_param.code == 1
+    assert layer(composed, "prior_param { code: 2 }") == layer(composed, "prior_param { code: CENTER_SIZE }")
+    with pytest.raises(NetdefError, match="code"):
+        layer(composed, "prior_param { code: 0 }")
+
+
 def test_nested_blocks():
     inner = Block("box", (Field("size", "float", 2.0),), message="Box")
     outer = Block("prior_param", (Field("box", inner), Field("more", inner, repeated=True)))
