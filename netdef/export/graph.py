@@ -24,6 +24,8 @@ class Graph:
         """Weights as the net's own memory: they are copied once, into the model."""
         self.layer = ""
         """The layer at work; names start with it."""
+        self.varying: dict[str, tuple[int, ...]] = {}
+        """Axes whose size the data decides, by value."""
         self._taken = set(reserved)
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._weights: dict[Any, str] = {}
@@ -72,6 +74,11 @@ class Graph:
         if name not in self._shapes:
             raise ExportError(f"'{name}' has no known shape; bottoms, constants, weights do")
         return self._shapes[name]
+
+    def varies(self, name: str, *axes: int) -> str:
+        """Note that the data decides the size of these axes of a value, such as how much was found; its name."""
+        self.varying[name] = axes
+        return name
 
     def fresh(self, wish: str) -> str:
         """A name nothing else has: the wish, or the wish with a number."""

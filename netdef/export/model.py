@@ -56,6 +56,7 @@ def build(net: Net, outputs: Sequence[str] | None = None, metadata: Mapping[str,
         {names[value]: top for value, top in inputs.items()},
         {names[value]: top for value, top in ends.items()},
     )
+    graph.varying = {names.get(value, value): axes for value, axes in graph.varying.items()}
     _fill(exported, net, graph)
     helper.set_model_props(exported.model, dict(metadata or {}))
     return exported
@@ -106,7 +107,15 @@ def _fill(exported: Exported, net: Net, graph: Graph) -> None:
     made = {name for node in graph.nodes for name in node.output}
     between = {v: top for top, v in exported.values.items() if v in made and v not in exported.outputs}
     for infos, named in ((body.input, exported.inputs), (body.output, exported.outputs), (body.value_info, between)):
-        infos.extend(helper.make_tensor_value_info(v, TensorProto.FLOAT, _shape(net, t)) for v, t in named.items())
+        infos.extend(
+            helper.make_tensor_value_info(v, TensorProto.FLOAT, _named(_shape(net, t), graph.varying.get(v, ()), v))
+            for v, t in named.items()
+        )
+
+
+def _named(shape: tuple[int, ...], varying: tuple[int, ...], value: str) -> list[int | str]:
+    """A shape with names for the sizes that are not fixed."""
+    return [f"{value}/{axis}" if axis in varying else size for axis, size in enumerate(shape)]
 
 
 def _blob(net: Net, top: Top) -> str:

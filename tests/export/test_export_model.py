@@ -8,6 +8,7 @@ import toys
 from netdef.errors import ExportError
 from netdef.export import build, verify
 from netdef.export.parity import random_feeds
+from netdef.layer import ParameterFree
 
 FILL = 'dense_param { outputs: 4 filler { type: "gaussian" std: 1 } }'
 DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }'
@@ -129,3 +130,29 @@ def test_random_feeds_hold_zeros_and_large_numbers():
     feeds = [f["data"] for f in random_feeds(net, build(net))]
     assert all(f.shape == (2, 3) and f.dtype == np.float32 for f in feeds)
     assert any(not f.any() for f in feeds) and max(abs(f).max() for f in feeds) > 500
+
+
+class Positive(ParameterFree):
+    """The numbers above 0: as many as there are."""
+
+    type = "Positive"
+
+    def forward(self, bottom, top):
+        found = bottom[0].data[bottom[0].data > 0]
+        top[0].reshape(len(found))
+        top[0].data[...] = found
+
+    def backward(self, top, propagate_down, bottom):
+        raise NotImplementedError
+
+    def to_onnx(self, graph, inputs):
+        above = graph.op("Greater", [*inputs, graph.const(np.float32(0))])
+        return [graph.varies(graph.op("Compress", [*inputs, above], axis=0), 0)]
+
+
+def test_a_size_that_the_data_decides_is_named():
+    data = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 8 } } }'
+    net = toys.net(data + one("Positive", "data", "found"), registry_=toys.registry(Positive))
+    exported = build(net)
+    assert exported.model.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "found/0"
+    verify(net, exported)
