@@ -102,11 +102,16 @@ def is_own(plugin: Plugin) -> bool:
 
 def explained(error: BaseException, module: str) -> str:
     """The error with its kind, and the last line it passed in the plugin's own files."""
-    text = str(error) if isinstance(error, NetdefError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+    text = str(error) if isinstance(error, NetdefError) else first_line(error)
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({_short(error.filename or '')}:{error.lineno})"
     line = own_line(error, module)
     return f"{text} ({line})" if line else text
+
+
+def first_line(error: BaseException) -> str:
+    """The kind and the first line of what it says: some libraries write pages."""
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}".removesuffix(": ")
 
 
 def own_line(error: BaseException, module: str) -> str:

@@ -17,7 +17,7 @@ net
 memory parameters
 graph
 sources
-weights upgrade
+weights upgrade autodiff
 layer filler
 blame
 registry
