@@ -5,6 +5,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +57,7 @@ def _fetch(url: str, to: IO[bytes], fetched: Fetched) -> str:
                 done += len(piece)
                 fetched(done, total)
     except (OSError, ValueError) as e:
-        reason = getattr(e, "reason", e)
+        reason = e if isinstance(e, urllib.error.HTTPError) else getattr(e, "reason", e)
         raise SourceError(f"cannot fetch {url}: {reason}; fetch it by other means and give its folder") from None
     return sums.hexdigest()
 
