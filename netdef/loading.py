@@ -34,7 +34,7 @@ class Plugin:
 
     @property
     def distribution(self) -> str:
-        return self.name if self.name.startswith("file:") else self.name.split(":")[0]
+        return distribution(self.name)
 
     @property
     def titled(self) -> str:
@@ -79,6 +79,11 @@ class Settings:
         """Whether the choice for a name is this distribution, this plugin, or this class of it (plugin.Class)."""
         names = (plugin.distribution, plugin.name, f"{plugin.name}.{getattr(thing, '__name__', '')}")
         return self.prefer.get(name) in names
+
+
+def distribution(plugin: str) -> str:
+    """Whose a plugin of this name is: a file is its own."""
+    return plugin if plugin.startswith("file:") else plugin.split(":")[0]
 
 
 def installed() -> list[tuple[Plugin, Callable[[], Any]]]:

@@ -31,8 +31,8 @@ class Schema:
         self._messages = {m.name: m for m in self._file.message_type}
         self._owners: dict[tuple[str, str], list[str]] = {}
         self._docs: dict[tuple[str, str], str] = {}
-        self._of_classes: set[tuple[str, str]] = set()
-        """Fields that only classes declare, which may hence be widened."""
+        self._shared: dict[tuple[str, str], list[str]] = {}
+        """Who declared a field outside a class; what only classes declare may be widened."""
         self._composed: dict[str, str] = {}
         own = _in_order(own)
         for provider, block in _in_order(blocks):
@@ -78,6 +78,10 @@ class Schema:
         """All that added a field, or the value of an enum ("PoolingParameter.PoolMethod", "LOWRES")."""
         return self._owners.get((message, field), [])
 
+    def shared_by(self, message: str, field: str) -> list[str]:
+        """Those of them that declared it for others to read, outside a class."""
+        return self._shared.get((message, field), [])
+
     def added_by(self, provider: str) -> list[str]:
         """The "Message.field" that a provider added to messages of Caffe's schema, its option blocks among them."""
         own = {m.name for m in netdef_pb2.DESCRIPTOR.message_types_by_name.values()}
@@ -108,7 +112,8 @@ class Schema:
         if there is None:
             field = layer.field.add(name=block.name, number=_free_number(layer), label=_Proto.LABEL_OPTIONAL)
             field.type, field.type_name = _Proto.TYPE_MESSAGE, f".{PACKAGE}.{message}"
-            self._owners["LayerParameter", block.name] = [provider]
+            self._owners["LayerParameter", block.name] = []
+        self._note("LayerParameter", block.name, provider, of_class)
 
     def _message_of(self, block: Block) -> str:
         """The message that a layer's block of this name is: the one that was there first."""
@@ -135,16 +140,22 @@ class Schema:
             message.field.append(new)
             self._docs[key] = field.doc
             self._owners[key] = []
-            if of_class:
-                self._of_classes.add(key)
         elif not same(there, new):
             self._reconcile(provider, message, there, new, of_class)
-        if key in self._owners and provider not in self._owners[key]:
-            self._owners[key].append(provider)
+        self._note(*key, provider, of_class)
+
+    def _note(self, message: str, field: str, provider: str, of_class: bool) -> None:
+        """Who declared it; Caffe's own fields have no owners, whoever declares them again."""
+        owners = self._owners.get((message, field))
+        if owners is not None and provider not in owners:
+            owners.append(provider)
+        if not of_class:
+            self._shared.setdefault((message, field), []).append(provider)
 
     def _reconcile(self, provider: str, message: Any, there: Any, new: Any, of_class: bool) -> None:
         before, other = form(there), self.owner(message.name, there.name) or "Caffe's schema"
-        loose = (message.name, there.name) in self._of_classes
+        key = (message.name, there.name)
+        loose = key in self._owners and key not in self._shared
         try:
             widen(there, new) if loose else widen(_copy(there), new)
             if not of_class or (not loose and before[2] < new.label):

@@ -342,7 +342,7 @@ def test_every_kind_of_thing():
     module.netdef_observers = hooked("observers", [listener])
     added = registry.add("all", module)
     assert not added.error
-    assert added.provides == {kind: list(value) for kind, value in everything.items()}
+    assert added.provides == {kind: list(value) for kind, value in everything.items()} | {"observers": ["Listener"]}
     for kind, value in everything.items():
         ((name, thing),) = value.items()
         assert registry.get(kind, name) is thing

@@ -5,8 +5,10 @@ from typing import Any
 from netdef.errors import LayerError, PluginError
 from netdef.graph.arity import arity_fault
 from netdef.graph.filter import place
+from netdef.loading import distribution
 from netdef.options import Block, Enum
 from netdef.registry import Provided, Registry
+from netdef.schema import Schema
 
 
 def layer_class(layer: Any, registry: Registry) -> Any:
@@ -46,45 +48,50 @@ def _unread(layer: Any, claim: Provided, registry: Registry, own_block_only: boo
     own = options.name if isinstance(options, Block) else options
     for field, value in layer.ListFields():
         if field.name == own:
-            unread = _unread_in(value, claim, registry)
+            unread = _unread_in(field.name, value, claim, registry.schema)
         else:
-            foreign = not own_block_only and _is_foreign(registry.schema.owners(*_key(field)), claim)
-            unread = f"does not read {field.name}" if foreign else ""
+            unread = "" if own_block_only or _is_read(field, claim, registry.schema) else f"does not read {field.name}"
         if unread:
             return unread
     return ""
 
 
-def _unread_in(block: Any, claim: Provided, registry: Registry) -> str:
-    """Options that another distribution added to the block mean nothing to the class, unless it declares them too."""
+def _unread_in(name: str, block: Any, claim: Provided, schema: Schema) -> str:
     options = claim.thing.options
     declared = {field.name: field for field in options.fields} if isinstance(options, Block) else {}
     for field, value in block.ListFields():
-        if field.name not in declared and _is_foreign(registry.schema.owners(*_key(field)), claim):
-            return f"does not read {field.name} of {block.DESCRIPTOR.name}"
+        if field.name not in declared and not _is_read(field, claim, schema):
+            return f"does not read {field.name} of {name}"
         if field.enum_type is not None:
             kind = declared[field.name].type if field.name in declared else None
-            known = kind.values if isinstance(kind, Enum) else ()
-            for number in value if _is_list(value) else [value]:
-                name = field.enum_type.values_by_number[number].name
-                enum = f"{block.DESCRIPTOR.name}.{field.enum_type.name}"
-                if name not in known and _is_foreign(registry.schema.owners(enum, name), claim):
-                    return f"does not know {field.name}: {name}"
+            for word in _words(field, value):
+                known = word in kind.values if isinstance(kind, Enum) else _is_word_of(word, field, claim, schema)
+                if not known:
+                    return f"does not know {field.name}: {word}"
     return ""
 
 
-def _is_foreign(owners: list[str], claim: Provided) -> bool:
-    """Whether an option was added, and only by other distributions."""
-    return bool(owners) and all(_distribution(owner) != claim.plugin.distribution for owner in owners)
+def _is_read(field: Any, claim: Provided, schema: Schema) -> bool:
+    """Whether an option that the class does not declare itself means something to it.
+
+    Caffe's own do, and what its distribution declares outside of classes. What its distribution declares in another
+    class does where the class names the block in words, as it then declares nothing of its own.
+    """
+    key = (field.containing_type.name, field.name)
+    owners, in_words = schema.owners(*key), isinstance(claim.thing.options, str)
+    is_block = field.containing_type.name == "LayerParameter"
+    return not owners or _has(owners if in_words and not is_block else schema.shared_by(*key), claim)
 
 
-def _distribution(plugin: str) -> str:
-    return plugin if plugin.startswith("file:") else plugin.split(":")[0]
+def _is_word_of(name: str, field: Any, claim: Provided, schema: Schema) -> bool:
+    owners = schema.owners(f"{field.containing_type.name}.{field.enum_type.name}", name)
+    return not owners or _has(owners, claim)
 
 
-def _key(field: Any) -> tuple[str, str]:
-    return field.containing_type.name, field.name
+def _words(field: Any, value: Any) -> list[str]:
+    numbers = [value] if isinstance(value, int) else value
+    return [field.enum_type.values_by_number[number].name for number in numbers]
 
 
-def _is_list(value: Any) -> bool:
-    return not isinstance(value, int | str)
+def _has(owners: list[str], claim: Provided) -> bool:
+    return any(distribution(owner) == claim.plugin.distribution for owner in owners)
