@@ -4,9 +4,11 @@
 class NetdefError(Exception):
     """A message for the user: the value, the place, what would have been right."""
 
+    placed = False
+
     def at(self, place: str) -> "NetdefError":
         """The same error with its place put in front, once: inner places are nearer the cause and win."""
-        if not getattr(self, "placed", False):
+        if not self.placed:
             self.args = (f"{place}: {self}",)
             self.placed = True
         return self
@@ -34,6 +36,10 @@ class WeightsError(NetdefError):
 
 class SourceError(NetdefError):
     """Training data that is missing, damaged or of another shape."""
+
+
+class AbsentError(SourceError):
+    """A file that is named, but is nowhere."""
 
 
 class SolverError(NetdefError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from netdef.errors import NetdefError
+from netdef.errors import AbsentError, NetdefError
 
 
 def finder(base: Path | None) -> Callable[[str], Path]:
@@ -20,7 +20,7 @@ def finder(base: Path | None) -> Callable[[str], Path]:
             if path.exists():
                 return path
         looked = " nor ".join(f"at {p}" for p in dict.fromkeys(str(p.absolute()) for p in places))
-        raise NetdefError(f"no file '{name}': neither {looked}" if " nor " in looked else f"no file '{name}' {looked}")
+        raise AbsentError(f"no file '{name}': neither {looked}" if " nor " in looked else f"no file '{name}' {looked}")
 
     return find
 

@@ -8,7 +8,8 @@ from netdef.cli.failure import say
 
 HELP = """\
 Nothing is computed and no parameter takes memory: shapes are enough.
---shape gives the shape of a blob that a data layer would read from a file that is not here.
+Where a data layer's file is not here, shapes are taken from the prototxt (crop_size, new_height and new_width), or
+from --shape for what it does not say.
 
 examples:
   netdef check models/digits/train_val.prototxt --phase TRAIN
@@ -59,15 +60,23 @@ def _build(path: str, args: argparse.Namespace, registry: Any, ignored: list[str
     from pathlib import Path
 
     from netdef.cli import nets
-    from netdef.cli.shapes import feed
+    from netdef.cli.shapes import declared, feed
+    from netdef.errors import AbsentError
     from netdef.net import Net
     from netdef.upgrade import needs_upgrade, upgrade_net
 
     written = nets.read_net(path, registry, ignored, args.strict)
     param, phase = upgrade_net(written), flags.phase(args)
-    if args.shape:
-        param = feed(param, dict(args.shape), registry.role("input"), phase, args.level, args.stage)
-    net = Net(param, phase, args.level, args.stage, registry=registry, base=Path(path).parent, fill=False)
+    said = declared(param, registry, Path(path).parent, phase, args.level, args.stage)
+    assumed = [name for name in said if name not in dict(args.shape)]
+    if assumed:
+        say(f"note: no data here; shapes of {', '.join(assumed)} are as the prototxt declares them")
+    if said or args.shape:
+        param = feed(param, said | dict(args.shape), registry.role("input"), phase, args.level, args.stage)
+    try:
+        net = Net(param, phase, args.level, args.stage, registry=registry, base=Path(path).parent, fill=False)
+    except AbsentError as e:
+        raise AbsentError(f"{e}; to check without it, give its blobs' shapes: --shape BLOB=1,3,224,224") from e
     return net, needs_upgrade(written)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netdef.errors import NetdefError, SourceError
+from netdef.errors import AbsentError
 from netdef.layer import Blob, LayerError, Source
 from netdef.sources.draws import Keys
 from netdef.sources.prefetch import Prefetch
@@ -39,13 +39,13 @@ class Stream(Source):
 
 
 def source(layer: Source, name: str, hint: str) -> Path:
-    """Where a layer's file is. Raises LayerError without a name, SourceError with the hint where nothing is."""
+    """Where a layer's file is. Raises LayerError without a name, AbsentError with the hint where nothing is."""
     if not name:
         raise LayerError(f"has no source; want {layer.options} {{ source: PATH }}")
     try:
         return layer.context.find(name)
-    except NetdefError as e:
-        raise SourceError(f"{e}; {hint}") from None
+    except AbsentError as e:
+        raise AbsentError(f"{e}; {hint}") from None
 
 
 def batch_size(layer: Source) -> int:

@@ -117,3 +117,26 @@ def test_feeding_leaves_the_net_and_other_phases_alone():
     assert [layer.type for layer in net.layer] == ["Data", "Data"]
     assert [layer.type for layer in fed.layer] == ["Data", "Input"]
     assert list(fed.layer[1].input_param.shape[0].dim) == [1, 2] and fed.layer[1].include == net.layer[1].include
+
+
+ABSENT = """
+layer {{ name: "data" type: "Data" top: "x" top: "label" data_param {{ source: "nowhere" batch_size: 5 }}
+  transform_param {{ {} mean_file: "nowhere.binaryproto" }} }}
+layer {{ name: "fc" type: "InnerProduct" bottom: "x" top: "fc" inner_product_param {{ num_output: 2 }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }}
+"""
+
+
+def test_an_absent_file_leaves_what_the_prototxt_declares(run, files):
+    (files / "a.prototxt").write_text(ABSENT.format("crop_size: 20"))
+    done = run("check", "a.prototxt")
+    assert done.status == 0 and "5x3x20x20,5" in done.out
+    assert done.err == "netdef: note: no data here; shapes of x, label are as the prototxt declares them\n"
+    given = run("check", "a.prototxt", "--shape", "x=2,1,4,4", "--shape", "label=2")
+    assert (given.status, given.err) == (0, "") and "2x1x4x4,2" in given.out
+
+
+def test_where_the_prototxt_declares_nothing_shapes_are_asked_for(run, files):
+    (files / "a.prototxt").write_text(ABSENT.format(""))
+    done = run("check", "a.prototxt")
+    assert done.status == 1 and "layer 'data' (Data): no file" in done.err and "--shape BLOB=" in done.err
