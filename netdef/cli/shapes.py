@@ -6,8 +6,8 @@ from typing import Any
 from netdef.cli.flags import UsageError
 from netdef.errors import AbsentError, NetdefError
 from netdef.files import finder
-from netdef.graph.filter import included, place
 from netdef.graph.choose import layer_class
+from netdef.graph.filter import included, place
 from netdef.layer import Context, Source
 from netdef.names import nearest
 
