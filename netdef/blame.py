@@ -37,4 +37,6 @@ def named(what: str, plugin: Plugin, kind: type[NetdefError]) -> Iterator[None]:
         raise
     except BaseException as e:
         error = blamed(e, plugin, kind)
-        raise error.at(what) from error.__cause__
+        if not error.placed:  # no place yet: whoever knows where it is written puts that in front
+            error.args = (f"{what}: {error}",)
+        raise error from error.__cause__

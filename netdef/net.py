@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from netdef import registry as registries
-from netdef.blame import PASSED, blamed, named
+from netdef.blame import PASSED, named
 from netdef.blob import Blob
-from netdef.errors import LayerError, NetdefError
+from netdef.errors import LayerError
 from netdef.files import finder
-from netdef.graph.choose import provider
+from netdef.graph.choose import placed, provider
 from netdef.graph.filter import place
 from netdef.graph.need import Node, mark
 from netdef.graph.prepare import prepare
@@ -78,13 +78,11 @@ class Net:
     def _placed(self, layer_param: Any, call: Any, *args: Any) -> Any:
         try:
             return call(*args)
-        except NetdefError as e:
-            raise e.at(place(layer_param)) from e.__cause__
         except PASSED:
             raise
         except BaseException as e:
-            error = blamed(e, self.registry.culprit(e) or provider(layer_param, self.registry).plugin)
-            raise error.at(place(layer_param)) from e
+            error = placed(e, layer_param, self.registry)
+            raise error from error.__cause__
 
     def _append(self, layer_param: Any) -> None:
         layer: Layer = provider(layer_param, self.registry).thing(layer_param, self.context)

@@ -70,10 +70,10 @@ class Field:
             low, high = INTEGERS[str(kind)]
             fits = isinstance(x, int) and not isinstance(x, bool) and low <= x < high
             return "" if fits else f"a whole number that fits {kind}"
+        if isinstance(kind, Block) or not scalar(kind):
+            return "none: a block has its own fields' defaults"
         number: tuple[type, ...] = (int, float)
         kinds = {"float": number, "double": number, "bool": (bool,), "string": (str,), "bytes": (str,)}
-        if kind not in kinds:
-            return "none: a block has its own fields' defaults"
         fits = isinstance(x, kinds[str(kind)]) and (kind == "bool" or not isinstance(x, bool))
         return "" if fits else f"a value of type {kind}"
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from netdef.errors import LayerError, PluginError
+from netdef.blame import blamed, named
+from netdef.errors import LayerError, NetdefError, PluginError
 from netdef.graph.arity import arity_fault
 from netdef.graph.filter import place
 from netdef.loading import distribution
@@ -33,13 +34,21 @@ def provider(layer: Any, registry: Registry) -> Provided:
     return found
 
 
+def placed(error: BaseException, layer: Any, registry: Registry, kind: type[NetdefError] = LayerError) -> NetdefError:
+    """What a layer's code raised, at the layer's place; what it did not mean to raise, with the plugin it came from."""
+    if not isinstance(error, NetdefError):
+        error = blamed(error, registry.culprit(error) or provider(layer, registry).plugin, kind)
+    return error.at(place(layer))
+
+
 def refusal(layer: Any, claim: Provided, registry: Registry) -> str:
     """Why a class is not meant for a layer; empty where it may be."""
     unread = _unread(layer, claim, registry, own_block_only=False)
     wrong = unread or arity_fault(layer, claim.thing)
     if wrong:
         return wrong
-    return "" if claim.thing.claims(layer) else "does not claim it"
+    with named(f"{place(layer)}: claims", claim.plugin, LayerError):
+        return "" if claim.thing.claims(layer) else "does not claim it"
 
 
 def _unread(layer: Any, claim: Provided, registry: Registry, own_block_only: bool) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from netdef.blob import Blob
-from netdef.graph.choose import provider
+from netdef.graph.choose import placed, provider
+from netdef.layer import Shape
 from netdef.memory import plan
 from netdef.net import Net
 
@@ -80,9 +81,17 @@ def _layer(net: Net, i: int, shown: dict[str, str], memory: int) -> LayerCost:
         shapes,
         sum(blob.count for blob in layer.blobs),
         [blob.shape for blob in layer.blobs],
-        int(layer.macs([bottom.shape for bottom in net.bottoms[i]], shapes)),
+        _macs(net, i, shapes),
         memory,
     )
+
+
+def _macs(net: Net, i: int, shapes: list[Shape]) -> int:
+    layer = net.layers[i]
+    try:
+        return int(layer.macs([bottom.shape for bottom in net.bottoms[i]], shapes))
+    except Exception as e:
+        raise placed(e, layer.layer_param, net.registry) from e
 
 
 def _source(net: Net) -> dict[str, str]:
