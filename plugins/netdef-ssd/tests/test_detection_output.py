@@ -1,0 +1,140 @@
+"""DetectionOutput against loops, in both precisions, and the model it exports against the layer."""
+
+import numpy as np
+import pytest
+import ssd_oracles as oracles
+from ssd_nets import fed, options
+
+from netdef import export, prototxt, registry
+from netdef.errors import ExportError, LayerError
+
+CODES = {"CORNER": 1, "CENTER_SIZE": 2, "CORNER_SIZE": 3}
+N, P, C = 2, 24, 3
+
+
+def priors(rng):
+    low = rng.uniform(0, 0.6, (P, 2))
+    boxes = np.concatenate([low, low + rng.uniform(0.1, 0.4, (P, 2))], axis=1)
+    return np.stack([boxes.ravel(), rng.uniform(0.1, 0.3, 4 * P)])[None].astype(np.float32)
+
+
+def inputs(seed=0, sets=1, scores=None):
+    rng = np.random.default_rng(seed)
+    drawn = rng.uniform(0, 1, (N, P * C)) if scores is None else np.broadcast_to(scores, (N, P * C))
+    loc = rng.normal(0, 1, (N, 4 * P * sets))
+    return {"loc": loc.astype(np.float32), "conf": drawn.astype(np.float32), "prior": priors(rng)}
+
+
+def layer(code="CENTER_SIZE", nms="", **given):
+    settings = f"num_classes: {C} code_type: {code} nms_param {{ {nms} }} {options(given)}"
+    return f'type: "DetectionOutput" detection_output_param {{ {settings} }}'
+
+
+def wanted(given, code, sets=1, background=0, in_target=False, keep=-1, **nms):
+    """The rows as loops find them."""
+    corners, variances = given["prior"][0].reshape(2, P, 4).astype(float)
+    loc = given["loc"].reshape(N, P, sets, 4).astype(float)
+    variances = np.ones_like(variances) if in_target else variances
+    boxes = [
+        [
+            [oracles.decode(loc[i, p, c % sets], corners[p], variances[p], CODES[code]) for p in range(P)]
+            for c in range(C)
+        ]
+        for i in range(N)
+    ]
+    settings = {"threshold": 0.3, "top_k": -1, "score_above": -1e30, "eta": 1.0} | nms
+    return oracles.detections(boxes, given["conf"].reshape(N, P, C).tolist(), background, settings, keep)
+
+
+CASES = {
+    "all of them": (layer(), {"code": "CENTER_SIZE"}),
+    "corners": (layer("CORNER", "nms_threshold: 0.1"), {"code": "CORNER", "threshold": 0.1}),
+    "sizes": (layer("CORNER_SIZE"), {"code": "CORNER_SIZE"}),
+    "a few candidates": (layer(nms="top_k: 5"), {"code": "CENTER_SIZE", "top_k": 5}),
+    "a few kept": (layer(keep_top_k=4), {"code": "CENTER_SIZE", "keep": 4}),
+    "the surer ones": (layer(confidence_threshold=0.8), {"code": "CENTER_SIZE", "score_above": 0.8}),
+    "none": (layer(confidence_threshold=1), {"code": "CENTER_SIZE", "score_above": 1}),
+    "another background": (layer(background_label_id=2), {"code": "CENTER_SIZE", "background": 2}),
+    "no background": (layer(background_label_id=-1), {"code": "CENTER_SIZE", "background": -1}),
+    "variances in the target": (
+        layer(variance_encoded_in_target=True, confidence_threshold=0.5),
+        {"code": "CENTER_SIZE", "in_target": True, "score_above": 0.5},
+    ),
+    "own locations": (
+        layer("CORNER", share_location=False, keep_top_k=9),
+        {"code": "CORNER", "sets": C, "keep": 9},
+    ),
+    "a threshold that shrinks": (
+        layer(nms="nms_threshold: 0.9 eta: 0.8"),
+        {"code": "CENTER_SIZE", "threshold": 0.9, "eta": 0.8},
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", CASES)
+def test_rows(name, dtype):
+    text, settings = CASES[name]
+    given = inputs(sets=settings.get("sets", 1))
+    want = wanted(given, **settings)
+    got = fed(text, given, dtype=dtype).blobs["y"].data
+    assert got.shape == (1, 1, len(want), 7)
+    assert got[0, 0] == pytest.approx(np.array(want), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "shrinks" not in name])
+def test_the_model_gives_the_same_rows(name):
+    text, settings = CASES[name]
+    found = {seed: inputs(seed, settings.get("sets", 1)) for seed in range(4)}
+    built = fed(text, found[0], dtype=np.float32)
+    exported = export.build(built)
+    dims = exported.model.graph.output[0].type.tensor_type.shape.dim
+    assert [d.dim_param or d.dim_value for d in dims] == [1, 1, "y/2", 7]
+    export.verify(built, exported, feeds=list(found.values()))
+
+
+def test_equal_scores_keep_their_order():
+    given = inputs(scores=0.5)
+    want = wanted(given, "CENTER_SIZE", keep=6)
+    built = fed(layer(keep_top_k=6), given, dtype=np.float32)
+    assert built.blobs["y"].data[0, 0] == pytest.approx(np.array(want), rel=1e-5, abs=1e-5)
+    export.verify(built, export.build(built), feeds=[given])
+
+
+def test_nothing_in_one_image_of_two():
+    given = inputs()
+    given["conf"][0] = 0
+    built = fed(layer(confidence_threshold=0.5), given, dtype=np.float32)
+    assert set(built.blobs["y"].data[0, 0, :, 0]) == {1}
+    export.verify(built, export.build(built), feeds=[given])
+
+
+def test_a_threshold_that_shrinks_has_no_onnx_form():
+    with pytest.raises(ExportError, match=r"'layer'.*eta 0.8.*no ONNX form"):
+        export.build(fed(layer(nms="nms_threshold: 0.9 eta: 0.8"), inputs(), dtype=np.float32))
+
+
+def test_files_are_not_written_and_it_says_so(caplog, tmp_path):
+    fed(layer(save_output_param=f'{{ output_directory: "{tmp_path / "out"}" }}'), inputs())
+    assert "none are written" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (layer(share_location=False), r"locations of shape \(2, 96\); want \(2, 288\) for 24 priors"),
+        (layer(nms="eta: 1.5"), "eta"),
+        (layer().replace("num_classes: 3", ""), "num_classes"),
+    ],
+)
+def test_refused(text, message):
+    with pytest.raises(LayerError, match=message):
+        fed(text, inputs())
+
+
+def test_enums_may_be_numbers():
+    text = 'layer {{ name: "d" type: "DetectionOutput" detection_output_param {{ code_type: {} }} }}'
+    message = registry.default().schema.message("NetParameter")
+    by_number, by_name = (prototxt.parse(text.format(code), message, "x") for code in (2, "CENTER_SIZE"))
+    assert by_number == by_name

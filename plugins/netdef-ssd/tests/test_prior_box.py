@@ -1,0 +1,60 @@
+"""PriorBox against loops, and the options it refuses."""
+
+import numpy as np
+import pytest
+import ssd_oracles as oracles
+from ssd_nets import fed, options
+
+from netdef.errors import LayerError
+
+OPTIONS = {
+    "one size": {"min_size": [12]},
+    "two sizes with their larger ones": {"min_size": [4, 9], "max_size": [9, 20], "aspect_ratio": [2, 3]},
+    "no flip": {"min_size": [6], "aspect_ratio": [2, 0.5, 3], "flip": False},
+    "flip of what is there": {"min_size": [6], "aspect_ratio": [1, 2, 2, 0.5]},
+    "clipped": {"min_size": [20], "max_size": [33], "clip": True},
+    "steps and offset": {"min_size": [6], "step_h": 7, "step_w": 11, "offset": 0.25},
+    "fractions do not count": {"min_size": [6.9], "max_size": [13.9], "aspect_ratio": [2]},
+}
+
+
+def run(given):
+    layer = f'type: "PriorBox" prior_box_param {{ {options(given)} }}'
+    return fed(layer, {"x": np.zeros((2, 3, 3, 4)), "image": np.zeros((2, 3, 30, 44))}).blobs["y"].data
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_boxes(name):
+    want = oracles.prior_box(3, 4, 30, 44, OPTIONS[name])
+    got = run(OPTIONS[name])
+    assert got.shape == (1, 2, want.size)
+    assert got[0, 0].reshape(-1, 4) == pytest.approx(want, abs=1e-6)  # options are float32
+
+
+def test_variances():
+    assert np.unique(run({"min_size": [4]})[0, 1]) == pytest.approx(0.1)
+    assert np.unique(run({"min_size": [4], "variance": [0.3]})[0, 1]) == pytest.approx(0.3)
+    four = run({"min_size": [4], "variance": [0.1, 0.2, 0.3, 0.4]})[0, 1].reshape(-1, 4)
+    assert four == pytest.approx(np.tile([0.1, 0.2, 0.3, 0.4], (len(four), 1)))
+
+
+@pytest.mark.parametrize("size", [{"img_size": 60}, {"img_h": 60, "img_w": 60}])
+def test_an_image_of_another_size(size):
+    want = oracles.prior_box(3, 4, 60, 60, {"min_size": [9]})
+    assert run({"min_size": [9]} | size)[0, 0].reshape(-1, 4) == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "min_size"),
+        ({"min_size": [4, 5], "max_size": [6]}, "1 max_size for 2 min_size"),
+        ({"min_size": [8], "max_size": [6]}, "max_size 6 with min_size 8"),
+        ({"min_size": [8], "variance": [0.1, 0.2]}, "variance"),
+        ({"min_size": [8], "img_size": 3, "img_h": 3, "img_w": 3}, "img_size beside"),
+        ({"min_size": [8], "step_h": 3}, "step_h and step_w"),
+    ],
+)
+def test_refused(given, message):
+    with pytest.raises(LayerError, match=message):
+        run(given)
