@@ -44,9 +44,18 @@ def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tup
     return tuple(p[0] for p in places), tuple(p[1] for p in places)
 
 
+def _check(channels: int, w: tuple[int, ...], outputs: int, groups: int, batches: Pair) -> tuple[Pair, int]:
+    """The kernel's size and the outputs in a group, or a ValueError where the shapes do not belong together."""
+    if channels != w[1] * groups or outputs != w[0] or w[0] % groups or batches[0] != batches[1]:
+        raise ValueError(f"convolution: got {channels} channels, {outputs} outputs, batches {batches}, {groups} groups "
+                         f"and weights {w}; want batches alike and weights [outputs, channels / groups, h, w]")  # fmt: skip
+    return w[2:], w[0] // groups
+
+
 @lru_cache(maxsize=4096)
-def _forward(shape, kernel, out, rows, stride, pad, dilation, groups, biased, relu, count) -> Pass:
+def _forward(shape, weights, given, stride, pad, dilation, groups, biased, relu, count) -> Pass:
     n, c, h, w = shape
+    out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
         return Pass(winograd_plan.correlation(*sizes, biased, relu), None)
@@ -61,7 +70,7 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     if x.dtype != np.float32:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu)
     rows, channels = w.shape[0] // group, w.shape[1]
-    one = _forward(x.shape, w.shape[2:], y.shape[2:], rows, tuple(stride), tuple(pad), tuple(dilation), group,
+    one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
                    b is not None, relu, threads.count())  # fmt: skip
     taps = w.shape[2] * w.shape[3]
     correlate(x, w, b, y, one, rows, channels, group, channels * taps, taps)
@@ -74,9 +83,10 @@ def _reached(phase: int, size: int, pad: int, dilation: int, stride: int) -> lis
 
 
 @lru_cache(maxsize=4096)
-def _backward(shape, kernel, image, channels, stride, pad, dilation, groups, count) -> tuple[list[Pass], bool]:
+def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tuple[list[Pass], bool]:
     """A pass for each phase of the stride, and whether some pixels meet no output at all."""
     n, m, oh, ow = shape
+    image, channels, (kernel, _) = given[2:], weights[1], _check(given[1], weights, m, groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
@@ -101,7 +111,7 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
     rows, channels = w.shape[0] // group, w.shape[1]
     taps = w.shape[2] * w.shape[3]
-    passes, gaps = _backward(dy.shape, w.shape[2:], dx.shape[2:], channels, tuple(stride), tuple(pad), tuple(dilation),
+    passes, gaps = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation),
                              group, threads.count())  # fmt: skip
     if gaps:
         dx.fill(0)
@@ -110,8 +120,9 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 
 
 @lru_cache(maxsize=4096)
-def _update(shape, kernel, out, rows, stride, pad, dilation, groups, count):
+def _update(shape, weights, given, stride, pad, dilation, groups, count):
     n, c, h, w = shape
+    out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         return winograd_plan.add_update, winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
@@ -130,7 +141,7 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
     if dy.dtype != np.float32:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
-    run, arguments = _update(x.shape, dw.shape[2:], dy.shape[2:], dw.shape[0] // group, tuple(stride), tuple(pad),
+    run, arguments = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad),
                              tuple(dilation), group, threads.count())  # fmt: skip
     run(dy, x, dw, *arguments)
     if db is not None:

@@ -28,9 +28,12 @@ def _relu(job, item, thread):
     n, chunk, x, y, slope = unpack(job, "iiaar")
     first, n = span(item, n, chunk)
     x, y = shift(x, first), shift(y, first)
-    for i in range(n):
-        v = x[i]
-        y[i] = v * slope if v < 0 else v
+    if slope == 0:
+        for i in range(n):
+            y[i] = 0 if x[i] < 0 else x[i]
+    else:
+        for i in range(n):
+            y[i] = x[i] * slope if x[i] < 0 else x[i]
 
 
 @task
@@ -38,9 +41,12 @@ def _relu_backward(job, item, thread):
     n, chunk, x, dy, dx, slope = unpack(job, "iiaaar")
     first, n = span(item, n, chunk)
     x, dy, dx = shift(x, first), shift(dy, first), shift(dx, first)
-    for i in range(n):
-        g = dy[i]
-        dx[i] = g if x[i] > 0 else g * slope
+    if slope == 0:
+        for i in range(n):
+            dx[i] = dy[i] if x[i] > 0 else 0
+    else:
+        for i in range(n):
+            dx[i] = dy[i] if x[i] > 0 else dy[i] * slope
 
 
 def relu(x, y, slope: float = 0.0) -> None:

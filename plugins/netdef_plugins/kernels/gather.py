@@ -17,10 +17,10 @@ def move(dst, src, n):
 
 
 @helper
-def clear(dst, n):
-    """Zeros n floats, and up to VL - 1 past them."""
+def clear(dst, n, value):
+    """Sets n floats to a value, and up to VL - 1 past them."""
     for i in range(0, n, VL):
-        store(shift(dst, i), splat(ZERO))
+        store(shift(dst, i), splat(value))
 
 
 @helper
@@ -57,13 +57,13 @@ def part_row(dst, line, step, phases, pitch):
 
 
 @helper
-def pad_row(dst, src, width, left, n):
-    """dst = src[left] .. src[left + n - 1], zero where that lies outside of 0 .. width - 1."""
+def pad_row(dst, src, width, left, n, outside):
+    """dst = src[left] .. src[left + n - 1], and `outside` where that is not one of 0 .. width - 1."""
     begin = min(max(0, -left), n)
     end = max(begin, min(n, width - left))
-    clear(dst, begin)
+    clear(dst, begin, outside)
     move(shift(dst, begin), shift(src, left + begin), end - begin)
-    clear(shift(dst, end), n - end)
+    clear(shift(dst, end), n - end, outside)
 
 
 @helper
@@ -79,10 +79,10 @@ def pad_channels(dst, line, src, channels, height, width, image, tall, top, left
             d = shift(dst, (c * (end - begin) + v - begin) * length)
             h = v % tall + top
             if not 0 <= h < height:
-                clear(d, length)
+                clear(d, length, ZERO)
             else:
                 row = shift(src, v // tall * image + (c * height + h) * width)
-                pad_row(line if step > 1 else d, row, width, left, step * pitch)
+                pad_row(line if step > 1 else d, row, width, left, step * pitch, ZERO)
                 if step > 1:
                     part_row(d, line, step, phases, pitch)
 

@@ -136,6 +136,8 @@ def pack(args) -> np.ndarray:
     reals = slots.view(np.float64)
     for i, arg in enumerate(args):
         if isinstance(arg, np.ndarray):
+            if not arg.flags.c_contiguous:
+                raise ValueError(f"kernels: got an array with strides {arg.strides}; want a contiguous one")
             slots[i] = arg.__array_interface__["data"][0]
         elif isinstance(arg, float):
             reals[i] = arg

@@ -94,7 +94,10 @@ def max_planes(g, item, thread, x, y, winner, work):
 
 
 @helper
-def scatter_planes(g, item, dx, dy, winner, nobody):
+def scatter_planes(g, item, thread, dx, dy, winner, nobody, work):
+    reaches = places(shift(work, g.row * thread))
+    for tap in range(g.kh * g.kw):
+        reaches[tap] = tap // g.kw * g.w + tap % g.kw
     for plane in range(item * g.some, min(g.planes, item * g.some + g.some)):
         target = shift(dx, plane * g.h * g.w)
         for i in range(g.h * g.w):
@@ -104,7 +107,7 @@ def scatter_planes(g, item, dx, dy, winner, nobody):
             for i in range(g.ow):
                 place = winner[out + i]
                 if place != nobody:
-                    target[corner + i * g.sw + place // g.kw * g.w + place % g.kw] += dy[out + i]
+                    target[corner + i * g.sw + reaches[place]] += dy[out + i]
 
 
 @task
@@ -121,14 +124,14 @@ def _max_integers(job, item, thread):
 
 @task
 def _max_backward_bytes(job, item, thread):
-    table, dx, dy, winner = unpack(job, "naab")
-    scatter_planes(windows(table), item, dx, dy, winner, NOBODY)
+    table, dx, dy, winner, work = unpack(job, "naaba")
+    scatter_planes(windows(table), item, thread, dx, dy, winner, NOBODY, work)
 
 
 @task
 def _max_backward_integers(job, item, thread):
-    table, dx, dy, winner = unpack(job, "naak")
-    scatter_planes(windows(table), item, dx, dy, winner, -1)
+    table, dx, dy, winner, work = unpack(job, "naaka")
+    scatter_planes(windows(table), item, thread, dx, dy, winner, -1, work)
 
 
 @helper
@@ -137,10 +140,23 @@ def add_strided(x, stride, n, y):
         y[i] += x[i * stride]
 
 
+@helper
+def whole(g):
+    """Whether the only window is the image."""
+    return g.kh == g.h and g.kw == g.w and g.oh * g.ow == 1 and g.ph + g.pw == 0
+
+
 @task
 def _average(job, item, thread):
     table, x, y = unpack(job, "naa")
     g = windows(table)
+    if whole(g):
+        for plane in range(item * g.some, min(g.planes, item * g.some + g.some)):
+            total, source = x[0] * 0, shift(x, plane * g.h * g.w)
+            for i in range(g.h * g.w):
+                total += source[i]
+            y[plane] = total / (g.h * g.w)
+        return
     for line in range(item * g.some * g.oh, min(g.planes, item * g.some + g.some) * g.oh):
         begin, end, _, tall = reach(line % g.oh, g.sh, g.ph, g.kh, g.h)
         plane, sums = shift(x, line // g.oh * g.h * g.w), shift(y, line * g.ow)
@@ -166,6 +182,12 @@ def _average_backward(job, item, thread):
     g = windows(table)
     share = shift(work, g.row * thread)
     first_plane, last_plane = item * g.some, min(g.planes, item * g.some + g.some)
+    if whole(g):
+        for plane in range(first_plane, last_plane):
+            part, target = dy[plane] / (g.h * g.w), shift(dx, plane * g.h * g.w)
+            for i in range(g.h * g.w):
+                target[i] = part
+        return
     for i in range(first_plane * g.h * g.w, last_plane * g.h * g.w):
         dx[i] = 0
     for line in range(first_plane * g.oh, last_plane * g.oh):
@@ -186,7 +208,7 @@ def _table(shape, out, kernel, stride, pad, count) -> tuple[np.ndarray, int, int
     """The kernels' table, how many items, and the floats of scratch."""
     n, c, h, w = shape
     some = max(1, min(CHUNK // max(1, h * w), -(-n * c // (4 * count))))
-    row = (2 * out[1] + 31) // 16 * 16
+    row = (2 * out[1] + kernel[0] * kernel[1] + 31) // 16 * 16
     sizes = Windows(n * c, some, h, w, *out, *kernel, *stride, *pad, row)
     return np.array(sizes, np.int64), -(-n * c // some), row * count
 
@@ -196,10 +218,20 @@ def _run(task, x, y, winner, kernel, stride, pad) -> None:
     key = x.shape, y.shape[2:], tuple(kernel), tuple(stride), tuple(pad), threads.count()
     table, items, floats = _table(*key)
     work = threads.scratch("work", 2 * floats)
-    if winner is None:
-        threads.run(task, items, table, x, y, work, dtype=x.dtype)
-    else:
-        threads.run(task, items, table, x, y, winner, work, dtype=x.dtype)
+    arrays = (x, y, work) if winner is None else (x, y, winner, work)
+    threads.run(task, items, table, *arrays, dtype=x.dtype)
+
+
+def _run_rows(name: str, x, y, winner, kernel, stride, pad) -> None:
+    """Runs one of pool_rows' tasks, which take float32 alone."""
+    from . import pool_rows
+
+    table, items, _ = _table(x.shape, y.shape[2:], tuple(kernel), tuple(stride), tuple(pad), threads.count())
+    pitch = y.shape[3] + (kernel[1] - 1) // stride[1]
+    room = (stride[1] * pitch * (x.shape[2] + 1) + y.shape[3] + 255) // 16 * 16
+    work = threads.scratch("work", room * threads.count())
+    arrays = (x, y) if winner is None else (x, y, winner)
+    threads.run(getattr(pool_rows, name), items, table, *arrays, work, pitch, room)
 
 
 def winners(shape, kernel: Pair) -> np.ndarray:
@@ -212,6 +244,8 @@ def max_forward(x, y, winner, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) ->
 
     NaN is larger than any number; of equals the first wins; a window without pixels gives 0. `winners` makes `winner`.
     """
+    if x.dtype == np.float32 and winner.dtype == np.uint8:
+        return _run_rows("max_rows", x, y, winner, kernel, stride, pad)
     _run(_max_bytes if winner.dtype == np.uint8 else _max_integers, x, y, winner, kernel, stride, pad)
 
 
@@ -223,6 +257,8 @@ def max_backward(dy, winner, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0))
 
 def average_forward(x, y, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """y = the sum of x in each window / the window's size within the padded image."""
+    if x.dtype == np.float32 and kernel != x.shape[2:]:
+        return _run_rows("average_rows", x, y, None, kernel, stride, pad)
     _run(_average, x, y, None, kernel, stride, pad)
 
 

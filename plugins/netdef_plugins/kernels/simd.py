@@ -224,6 +224,36 @@ def _binary(op, method):
 _binary(operator.add, "fadd")
 _binary(operator.sub, "fsub")
 _binary(operator.mul, "fmul")
+_binary(operator.truediv, "fdiv")
+
+
+@intrinsic
+def keep_larger(typingctx, v, best, place, tap):
+    """best and place, with v and tap in the lanes where v is larger, or NaN."""
+
+    def codegen(context, bld, signature, args):
+        v, best, place, tap = args
+        better = bld.or_(bld.fcmp_ordered(">", v, best), bld.fcmp_unordered("uno", v, v))
+        kept = bld.select(better, v, best), bld.select(better, tap, place)
+        return context.make_tuple(bld, signature.return_type, kept)
+
+    return types.UniTuple(vec, 2)(vec, vec, vec, vec), codegen
+
+
+@intrinsic
+def store_bytes(typingctx, p, v, n):
+    """Stores the first n lanes, numbers from -1 (which becomes 255) to 254, as bytes."""
+
+    def codegen(context, bld, signature, args):
+        kind = ir.VectorType(ir.IntType(8), VL)
+        value = bld.trunc(bld.fptosi(args[1], ir.VectorType(I32, VL)), kind)
+        where = bld.bitcast(args[0], kind.as_pointer())
+        store = ir.FunctionType(ir.VoidType(), [kind, where.type, I32, MASK])
+        fn = cgutils.get_or_insert_function(bld.module, store, f"llvm.masked.store.v{VL}i8.p0")
+        bld.call(fn, [value, where, ir.Constant(I32, 1), first_lanes(bld, args[2])])
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.uint8), vec, types.intp), codegen
 
 
 @intrinsic

@@ -4,11 +4,25 @@ import numpy as np
 
 from . import threads
 from .exponential import exp
-from .native import task, unpack
+from .native import helper, task, unpack
 from .simd import shift
 
 # Elements an item handles, about.
 CHUNK = 8 * 1024
+
+
+@helper
+def row(x, y, n):
+    """The softmax of n numbers side by side."""
+    most, total = x[0], x[0] * 0
+    for c in range(1, n):
+        most = max(most, x[c])
+    for c in range(n):
+        y[c] = exp(x[c] - most)
+    for c in range(n):
+        total += y[c]
+    for c in range(n):
+        y[c] /= total
 
 
 @task
@@ -17,21 +31,18 @@ def _softmax(job, item, thread):
     most, total = shift(work, 2 * thread * inner), shift(work, (2 * thread + 1) * inner)
     for o in range(item * some, min(outer, item * some + some)):
         a, b = shift(x, o * channels * inner), shift(y, o * channels * inner)
+        if inner == 1:
+            row(a, b, channels)
+            continue
         for i in range(inner):
             most[i], total[i] = a[i], 0
         for c in range(1, channels):
             for i in range(inner):
                 most[i] = max(most[i], a[c * inner + i])
-        if inner == 1:
-            for c in range(channels):
-                b[c] = exp(a[c] - most[0])
-            for c in range(channels):
-                total[0] += b[c]
-        else:
-            for c in range(channels):
-                for i in range(inner):
-                    b[c * inner + i] = exp(a[c * inner + i] - most[i])
-                    total[i] += b[c * inner + i]
+        for c in range(channels):
+            for i in range(inner):
+                b[c * inner + i] = exp(a[c * inner + i] - most[i])
+                total[i] += b[c * inner + i]
         for c in range(channels):
             for i in range(inner):
                 b[c * inner + i] /= total[i]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .gather import clear
 from .native import fields, helper, task, unpack
-from .simd import VL, load, shift, store
+from .simd import VL, ZERO, load, shift, store
 from .squares import gather_square, see_square, spread_square
 from .turn import turn, turn_add
 from .winograd import WM, WN, tile
@@ -56,10 +56,10 @@ def turn_pixels(src, plane, channels, height, width, top, left, down, across, ou
         end = max(begin, min(across, width - left))
         if not 0 <= h < height:
             begin, end = across, across
-        clear(line, begin * VL)
+        clear(line, begin * VL, ZERO)
         for j in range(begin, end, VL):
             turn(shift(src, h * width + left + j), plane, channels, min(VL, end - j), shift(line, j * VL), VL, VL)
-        clear(shift(line, end * VL), (across - end) * VL)
+        clear(shift(line, end * VL), (across - end) * VL, ZERO)
 
 
 @helper

@@ -1,0 +1,105 @@
+"""LRN, normalization, scale and softmax against NumPy in float64."""
+
+import numpy as np
+import pytest
+from netdef_plugins.kernels import lrn, norm, softmax
+
+SHAPES = [(2, 7, 5, 9), (1, 3, 1, 1), (2, 20, 14, 13), (3, 5, 1, 200)]
+DTYPES = ["f", "d"]
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=0, atol=(3e-6 if a.dtype == np.float32 else 1e-13) * np.abs(b).max())
+
+
+def arrays(dtype, *shapes):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(s).astype(dtype) for s in shapes]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size,beta", [(5, 0.75), (4, 0.5), (3, 0.6)])
+def test_lrn_across(shape, size, beta, dtype):
+    x, dy = arrays(dtype, shape, shape)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    near = np.zeros((shape[1], shape[1]))
+    for c in range(shape[1]):
+        near[c, max(0, c - (size - 1) // 2) : c - (size - 1) // 2 + size] = 1
+    scale = 1.5 + 0.3 / size * np.einsum("cd,ndhw->nchw", near, x.astype(float) ** 2)
+    ratio = np.einsum("cd,nchw->ndhw", near, dy * x * scale ** (-beta - 1))
+    lrn.across(x, y, size, 0.3, beta, 1.5)
+    lrn.across_backward(dy, x, dx, size, 0.3, beta, 1.5)
+    close(y, x * scale**-beta)
+    close(dx, dy * scale**-beta - 2 * 0.3 * beta / size * x * ratio)
+
+
+def box(a, half):
+    wide = np.pad(a, ((0, 0), (0, 0), (half, half), (half, half)))
+    size = 2 * half + 1
+    return sum(wide[:, :, i : i + a.shape[2], j : j + a.shape[3]] for i in range(size) for j in range(size))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [3, 5])
+def test_lrn_within(shape, size, dtype):
+    x, dy = arrays(dtype, shape, shape)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    scale = 1 + 0.4 / size**2 * box(x.astype(float) ** 2, size // 2)
+    lrn.within(x, y, size, 0.4, 0.75)
+    lrn.within_backward(dy, x, dx, size, 0.4, 0.75)
+    close(y, x * scale**-0.75)
+    ratio = box(dy * x * scale**-1.75, size // 2)
+    close(dx, dy * scale**-0.75 - 2 * 0.4 * 0.75 / size**2 * x * ratio)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [*SHAPES[:1], (4, 3), (6, 2, 33), (1, 2, 3, 1)])
+def test_norm(shape, dtype):
+    x, dy, g, b = arrays(dtype, shape, shape, shape[1], shape[1])
+    x += 3
+    axes = (0, *range(2, len(shape)))
+    wide = (slice(None), *[None] * (len(shape) - 2))
+    y, dx, mean, var = np.empty_like(x), np.empty_like(x), np.empty_like(g), np.empty_like(g)
+    norm.batch(x, y, mean, var, 1e-3)
+    norm.batch_backward(dy, y, var, dx, 1e-3)
+    exact, d = x.astype(float), dy.astype(float)
+    std = np.sqrt(exact.var(axes) + 1e-3)[wide]
+    want = (exact - exact.mean(axes)[wide]) / std
+    close(mean, exact.mean(axes))
+    close(var, exact.var(axes))
+    close(y, want)
+    close(dx, (d - d.mean(axes)[wide] - want * (d * want).mean(axes)[wide]) / std)
+    norm.scale(x, g, b, y)
+    close(y, exact * g[wide] + b[wide])
+    norm.scale(y := x.copy(), g, None, y)
+    close(y, exact * g[wide])
+    dg, db = np.ones_like(g), np.ones_like(b)
+    norm.scale_update(dy, x, dg, db)
+    close(dg, 1 + (d * exact).sum(axes))
+    close(db, 1 + d.sum(axes))
+
+
+def test_scale_with_other_axes():
+    x, g = arrays("f", (2, 3, 4, 5), (3, 4))
+    y, dg = np.empty_like(x), np.zeros_like(g)
+    norm.scale(x, g, None, y, inner=5)
+    close(y, x * g[:, :, None])
+    norm.scale_update(x, x, dg, None, inner=5)
+    close(dg, (x * x).sum((0, 3)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape,axis", [((5, 10), 1), ((2, 7, 3, 4), 1), ((3, 1000), 1), ((2, 3, 5), -1), ((4, 3), 0)])
+def test_softmax(shape, axis, dtype):
+    x, dy = arrays(dtype, shape, shape)
+    x *= 20
+    y, dx = np.empty_like(x), np.empty_like(x)
+    e = np.exp(x.astype(float) - x.max(axis, keepdims=True))
+    want = e / e.sum(axis, keepdims=True)
+    softmax.forward(x, y, axis)
+    softmax.backward(dy, y, dx, axis)
+    close(y, want)
+    d = (dy - (dy * want).sum(axis, keepdims=True)) * want
+    np.testing.assert_allclose(dx, d, rtol=0, atol=1e-6 if dtype == "f" else 1e-14)

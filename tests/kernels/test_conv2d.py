@@ -1,0 +1,159 @@
+"""Convolution against a plain sum over taps in float64: odd shapes, strides, groups, dilation, and all its paths."""
+
+import numpy as np
+import pytest
+from netdef_plugins.kernels import conv2d, conv_nd, threads, winograd_plan
+
+# shapes of x and w, stride, pad, dilation, group
+CASES = [
+    ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((1, 4, 7, 7), (6, 2, 5, 5), (2, 2), (2, 2), (1, 1), 2),
+    ((3, 8, 14, 14), (16, 8, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((2, 8, 15, 13), (17, 8, 1, 1), (2, 2), (0, 0), (1, 1), 1),
+    ((1, 3, 35, 35), (9, 3, 11, 11), (4, 4), (0, 0), (1, 1), 1),
+    ((2, 4, 20, 17), (4, 1, 3, 3), (1, 1), (2, 2), (2, 2), 4),
+    ((1, 1, 1, 1), (1, 1, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((9, 1, 28, 28), (20, 1, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+    ((2, 3, 10, 10), (4, 3, 2, 3), (3, 4), (1, 2), (1, 1), 1),
+    ((1, 3, 30, 30), (33, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+    ((2, 6, 9, 9), (12, 1, 3, 3), (1, 1), (1, 1), (1, 1), 6),
+    ((1, 5, 12, 40), (5, 1, 3, 3), (2, 2), (1, 1), (1, 1), 5),
+    ((2, 3, 9, 9), (3, 1, 5, 5), (1, 1), (4, 4), (2, 2), 3),
+    ((1, 2, 5, 6), (3, 2, 1, 1), (3, 3), (0, 0), (1, 1), 1),
+]
+SQUARE = [
+    ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((1, 33, 17, 16), (18, 33, 3, 3), (1, 1), (0, 2), (1, 1), 1),
+    ((2, 70, 12, 12), (34, 35, 3, 3), (1, 1), (1, 1), (1, 1), 2),
+    ((3, 6, 9, 23), (8, 3, 5, 5), (1, 1), (1, 3), (1, 1), 2),
+    ((2, 40, 14, 14), (24, 40, 5, 5), (1, 1), (2, 2), (1, 1), 1),
+    ((1, 33, 70, 20), (18, 33, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+]
+
+
+def outputs(case):
+    x, w, stride, pad, dilation, _ = case
+    return tuple((x[2 + i] + 2 * pad[i] - dilation[i] * (w[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2))
+
+
+def taps(case, out):
+    """For each tap, the pixels that it reads of an image padded far enough."""
+    _, w, stride, _, dilation, _ = case
+    for i in range(w[2]):
+        for j in range(w[3]):
+            top, left = i * dilation[0], j * dilation[1]
+            bottom, right = top + (out[0] - 1) * stride[0] + 1, left + (out[1] - 1) * stride[1] + 1
+            yield i, j, (slice(None), slice(None), slice(top, bottom, stride[0]), slice(left, right, stride[1]))
+
+
+def plain(case, x, w, b, dy):
+    """y, dx, dw and db in float64."""
+    shape, kernel, _, pad, _, group = case
+    out = dy.shape[2:]
+    whole = np.zeros((*shape[:2], shape[2] + 2 * pad[0] + 32, shape[3] + 2 * pad[1] + 32))
+    inside = (..., slice(pad[0], pad[0] + shape[2]), slice(pad[1], pad[1] + shape[3]))
+    whole[inside], back = x, np.zeros_like(whole)
+    w, dy = w.astype(float), dy.astype(float)
+    y, dw, m, c = np.zeros(dy.shape), np.zeros(kernel), kernel[0] // group, kernel[1]
+    for i, j, pixels in taps(case, out):
+        for g in range(group):
+            rows, channels = slice(g * m, g * m + m), slice(g * c, g * c + c)
+            seen = whole[pixels][:, channels]
+            y[:, rows] += np.einsum("nchw,mc->nmhw", seen, w[rows, :, i, j])
+            back[pixels][:, channels] += np.einsum("nmhw,mc->nchw", dy[:, rows], w[rows, :, i, j])
+            dw[rows, :, i, j] = np.einsum("nmhw,nchw->mc", dy[:, rows], seen)
+    return y + b[:, None, None], back[inside], dw, dy.sum((0, 2, 3))
+
+
+def data(case, dtype="f"):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(s).astype(dtype) for s in (case[0], case[1], case[1][:1]))
+    return x, w, b, rng.standard_normal((case[0][0], case[1][0], *outputs(case))).astype(dtype)
+
+
+def run(case, x, w, b, dy, relu=False):
+    """y, dx, dw and db by the kernels; what the arrays held before must not matter, but for dw and db."""
+    y, dx, dw, db = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.ones_like(w), np.ones_like(b)
+    conv2d.forward(x, w, b, y, *case[2:], relu)
+    conv2d.backward(dy, w, dx, *case[2:])
+    conv2d.update(dy, x, dw, db, *case[2:])
+    return y, dx, dw - 1, db - 1
+
+
+def largest(a, b) -> float:
+    """The largest difference, to the scale of b."""
+    return float(np.abs(a - b).max() / np.abs(b).max())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_matches_the_sum_over_taps(case, dtype):
+    arrays = data(case, dtype)
+    errors = [largest(a, b) for a, b in zip(run(case, *arrays), plain(case, *arrays), strict=True)]
+    assert max(errors) < (5e-6 if dtype == "f" else 1e-12)
+
+
+@pytest.mark.parametrize("case", SQUARE, ids=str)
+def test_winograd_stays_within_its_tolerance(case, monkeypatch):
+    monkeypatch.setattr(winograd_plan, "pays", lambda *sizes: True)
+    for cache in (conv2d._forward, conv2d._backward, conv2d._update):
+        cache.cache_clear()
+    arrays = data(case)
+    errors = [largest(a, b) for a, b in zip(run(case, *arrays), plain(case, *arrays), strict=True)]
+    for cache in (conv2d._forward, conv2d._backward, conv2d._update):
+        cache.cache_clear()
+    assert max(errors) < (5e-6 if case[1][2] == 3 else 3e-5)
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[3], SQUARE[2]], ids=str)
+def test_rectifier_is_applied_last(case):
+    arrays = data(case)
+    y, relu = run(case, *arrays)[0], run(case, *arrays, relu=True)[0]
+    np.testing.assert_array_equal(relu, np.maximum(y, 0))
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4]], ids=str)
+def test_thread_count_does_not_show(case):
+    before, results = threads.count(), []
+    try:
+        for count in (1, 2, 3):
+            threads.set_count(count)
+            results.append(run(case, *data(case)))
+    finally:
+        threads.set_count(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_pixels_that_no_output_reads_get_zero():
+    dy, w, dx = np.ones((1, 1, 2, 2), "f"), np.ones((1, 1, 2, 2), "f"), np.full((1, 1, 9, 9), np.nan, "f")
+    conv2d.backward(dy, w, dx, (3, 3))
+    assert dx.sum() == 16
+    assert (dx[:, :, [2, 5, 6, 7, 8]] == 0).all()
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_other_ranks_agree_with_two_axes(rank):
+    rng = np.random.default_rng(0)
+    ones = (1,) * (rank - 1)
+    x, w = rng.standard_normal((2, 4, *ones, 9)), rng.standard_normal((6, 2, *ones, 3))
+    y = np.empty((2, 6, *ones, 5))
+    how = [(*ones, 2), (*(0 for _ in ones), 1), (*ones, 1), 2]
+    conv_nd.forward(x, w, None, y, *how)
+    flat = np.empty((2, 6, 1, 5))
+    conv2d.forward(x.reshape(2, 4, 1, 9), w.reshape(6, 2, 1, 3), None, flat, (1, 2), (0, 1), (1, 1), 2)
+    np.testing.assert_allclose(y.reshape(flat.shape), flat)
+    dx, dw = np.empty_like(x), np.zeros_like(w)
+    conv_nd.backward(y, w, dx, *how)
+    conv_nd.update(y, x, dw, None, *how)
+    np.testing.assert_allclose((dx * x).sum(), (y * y).sum())
+    np.testing.assert_allclose((dw * w).sum(), (y * y).sum())
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    x, w, y = np.ones((2, 4, 5, 5), "f"), np.ones((3, 2, 3, 3), "f"), np.ones((2, 3, 3, 3), "f")
+    with pytest.raises(ValueError, match="4 channels"):
+        conv2d.forward(x, w, None, y)
+    with pytest.raises(ValueError, match="contiguous"):
+        conv2d.forward(x[:, ::2], w, None, y)

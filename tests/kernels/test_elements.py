@@ -1,0 +1,109 @@
+"""Loops over elements against NumPy in float64: rectifiers, sums, dropout and the solver's rules."""
+
+import numpy as np
+import pytest
+from netdef_plugins.kernels import dropout, elementwise, rules
+
+SIZES = [1, 15, 1001, 100_003]
+DTYPES = ["f", "d"]
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=0, atol=(1e-6 if a.dtype == np.float32 else 1e-14) * np.abs(b).max())
+
+
+def arrays(dtype, n, count):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(n).astype(dtype) for _ in range(count)]
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_activations_and_sums(n, dtype):
+    x, dy, z = arrays(dtype, n, 3)
+    y = np.empty_like(x)
+    elementwise.relu(x, y, 0.1)
+    close(y, np.where(x > 0, x, 0.1 * x.astype(float)))
+    elementwise.relu_backward(dy, x, y, 0.1)
+    close(y, np.where(x > 0, dy, 0.1 * dy.astype(float)))
+    elementwise.relu(y := x.copy(), y)
+    np.testing.assert_array_equal(y, np.maximum(x, 0))
+    elementwise.sigmoid(x, y)
+    close(y, 1 / (1 + np.exp(-x.astype(float))))
+    elementwise.weighted_sum([x, dy, z], [1, -2, 0.5], y)
+    close(y, x - 2 * dy.astype(float) + 0.5 * z)
+    elementwise.weighted_sum([x], [3], y)
+    close(y, 3 * x)
+
+
+def test_nan_passes_the_rectifier():
+    y = np.array([np.nan, -np.inf, np.inf], "f")
+    elementwise.relu(y, y)
+    np.testing.assert_array_equal(y, [np.nan, 0, np.inf])
+
+
+def test_dropout_depends_on_key_and_index_alone():
+    x = arrays("f", 200_000, 1)[0]
+    y, again, other = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    dropout.apply(x, y, 0.3, 2**63 + 5)
+    dropout.apply(x[:1000], again[:1000], 0.3, 2**63 + 5)
+    dropout.apply(x, other, 0.3, 2**62 + 5)
+    kept = y != 0
+    close(y[kept], x[kept] / 0.7)
+    assert abs(kept.mean() - 0.7) < 0.005
+    np.testing.assert_array_equal(y[:1000], again[:1000])
+    assert abs(((other != 0) == kept).mean() - 0.58) < 0.005
+    for lag in (1, 2, 16, 1024):
+        assert abs(np.corrcoef(kept[lag:], kept[:-lag])[0, 1]) < 0.01
+
+
+def decayed(w, g):
+    return 0.5 * g + 0.01 * w + 0.02 * np.sign(w)
+
+
+def sgd(w, g, v, _):
+    v = 0.9 * v + 0.1 * decayed(w, g)
+    return w - v, v
+
+
+def nesterov(w, g, v, _):
+    after = 0.9 * v + 0.1 * decayed(w, g)
+    return w - (1.9 * after - 0.9 * v), after
+
+
+def adagrad(w, g, h, _):
+    h = h + decayed(w, g) ** 2
+    return w - 0.1 * decayed(w, g) / (np.sqrt(h) + 1e-3), h
+
+
+def rmsprop(w, g, h, _):
+    h = 0.9 * h + 0.1 * decayed(w, g) ** 2
+    return w - 0.1 * decayed(w, g) / (np.sqrt(h) + 1e-3), h
+
+
+def adadelta(w, g, h, u):
+    h = 0.9 * h + 0.1 * decayed(w, g) ** 2
+    step = decayed(w, g) * np.sqrt((u + 1e-3) / (h + 1e-3))
+    return w - 0.1 * step, h, 0.9 * u + 0.1 * step**2
+
+
+def adam(w, g, m, v):
+    m, v = 0.9 * m + 0.1 * decayed(w, g), 0.99 * v + 0.01 * decayed(w, g) ** 2
+    return w - 0.1 * m / (np.sqrt(v) + 1e-3), m, v
+
+
+SETTINGS = {sgd: (0.9,), nesterov: (0.9,), adagrad: (1e-3,), rmsprop: (0.9, 1e-3), adadelta: (0.9, 1e-3),
+            adam: (0.9, 0.99, 1e-3)}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", SETTINGS, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rules(rule, dtype):
+    w, g, first, second = arrays(dtype, 20_001, 4)
+    first, second = np.abs(first), np.abs(second)
+    want = rule(*(a.astype(float) for a in (w, g, first, second)))
+    history, before = (first, second)[: len(want) - 1], g.copy()
+    getattr(rules, rule.__name__)(w, g, *history, 0.1, *SETTINGS[rule], l2=0.01, l1=0.02, scale=0.5)
+    for a, b in zip((w, *history), want, strict=True):
+        close(a, b)
+    np.testing.assert_array_equal(g, before)
