@@ -26,12 +26,12 @@ def netdef_rules() -> dict[str, type]:  # type: ignore[empty-body]
 
 @hookspec
 def netdef_policies() -> dict[str, Any]:  # type: ignore[empty-body]
-    """Learning-rate policies by `lr_policy` name: functions (solver_param, iteration) -> rate."""
+    """Learning-rate policies by `lr_policy` name: functions (solver_param, iteration) -> rate, or classes of such."""
 
 
 @hookspec
 def netdef_sources() -> dict[str, Any]:  # type: ignore[empty-body]
-    """Data backends by name (LMDB, LEVELDB): callables (path) -> a readable sequence of records."""
+    """Data backends by name (LMDB, LEVELDB): callables (path) -> records with a path, a length and read(rows)."""
 
 
 @hookspec
@@ -41,4 +41,4 @@ def netdef_options() -> list[Any]:  # type: ignore[empty-body]
 
 @hookspec
 def netdef_observers() -> list[Any]:  # type: ignore[empty-body]
-    """Observers of a training run: objects with any of start, iteration, test, snapshot, end."""
+    """Observers of a training run: objects with any of start, iteration, test, snapshot, end ...; see Solver."""

@@ -7,8 +7,8 @@ from typing import Any
 from netdef.errors import PluginError
 from netdef.options import Block
 
-EVENTS = ("start", "iteration", "test", "snapshot", "end")
-"""What an observer of a training run may listen to."""
+EVENTS = ("start", "iteration", "updated", "test", "best", "snapshot", "statistics", "recovered", "end", "failed")
+"""What an observer of a training run may listen to; see netdef.solver.Solver."""
 _OPERATIONS = ("forward", "backward", "update")
 _READS = ("bottom", "top")
 _CLASSES = ("rules",)

@@ -133,7 +133,7 @@ class Schema:
         if isinstance(field.type, Block):
             self._add_message(provider, field.type.message, field.type, of_class)
         if isinstance(field.type, Enum):
-            self._add_values(provider, message, _enum_name(there) or field.type.name, field.type)
+            self._add_values(provider, message, _enum_name(there) or field.type.name, field.type, of_class)
         new = self._field(message, field, _enum_name(there))
         if there is None:
             new.number = _free_number(message)
@@ -168,7 +168,7 @@ class Schema:
                 f"{e}; deny one of the two plugins"
             ) from None
 
-    def _add_values(self, provider: str, message: Any, name: str, enum: Enum) -> None:
+    def _add_values(self, provider: str, message: Any, name: str, enum: Enum, of_class: bool = True) -> None:
         there = next((e for e in message.enum_type if e.name == name), None)
         if there is None:
             there = message.enum_type.add(name=name)
@@ -179,9 +179,7 @@ class Schema:
             if all(v.name != value for v in there.value):
                 there.value.add(name=value, number=1 + max(v.number for v in there.value))
                 self._owners[f"{message.name}.{name}", value] = []
-            owners = self._owners.get((f"{message.name}.{name}", value))
-            if owners is not None and provider not in owners:
-                owners.append(provider)
+            self._note(f"{message.name}.{name}", value, provider, of_class)
 
     def _field(self, message: Any, field: Field, enum: str = "") -> Any:
         """A field as it was declared; its number is left open."""

@@ -360,7 +360,7 @@ def test_every_kind_of_thing():
         ("rules", {"r": Rule}, "rule 'r' lacks step"),
         ("policies", {"p": "step"}, "netdef_policies gave 'step' under 'p'; want a function"),
         ("observers", [Listener], "netdef_observers gave the class Listener; want an object: Listener()"),
-        ("observers", [object()], "observer object has none of start, iteration, test, snapshot, end"),
+        ("observers", [object()], "observer object has none of start, iteration, updated, test, best, snapshot"),
         ("options", [3], "netdef_options gave 3; want a Block"),
     ],
 )

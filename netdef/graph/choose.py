@@ -93,8 +93,9 @@ def _is_read(field: Any, claim: Provided, schema: Schema) -> bool:
 
 
 def _is_word_of(name: str, field: Any, claim: Provided, schema: Schema) -> bool:
-    owners = schema.owners(f"{field.containing_type.name}.{field.enum_type.name}", name)
-    return not owners or _has(owners, claim)
+    """Whether a class may be given a word that it does not declare: declared outside classes, it is for all."""
+    key = (f"{field.containing_type.name}.{field.enum_type.name}", name)
+    return not schema.owners(*key) or bool(schema.shared_by(*key)) or _has(schema.owners(*key), claim)
 
 
 def _words(field: Any, value: Any) -> list[str]:

@@ -30,7 +30,7 @@ class Observer:
     A NetdefError passes: it is how an observer stops a run on purpose.
     """
 
-    failed = False
+    _gone = False
 
     def __init__(self, observer: Provided, strict: bool):
         self._observer, self._strict = observer, strict
@@ -41,14 +41,14 @@ class Observer:
 
         def guarded(*args: Any) -> Any:
             try:
-                return None if self.failed else listen(*args)
+                return None if self._gone else listen(*args)
             except (NetdefError, *PASSED):
                 raise
             except BaseException as e:
                 error = blamed(e, self._observer.plugin, SolverError)
                 if self._strict:
                     raise error.at(self._what) from e
-                self.failed = True
+                self._gone = True
                 _log.warning("%s: %s; the run goes on without it", self._what, error)
                 return None
 
