@@ -3,18 +3,19 @@
 from netdef.layer import Block, hookimpl
 from netdef_ssd.blocks import SOLVER, TRANSFORM
 from netdef_ssd.detection_output import DetectionOutput
+from netdef_ssd.evaluate import DetectionEvaluate
 from netdef_ssd.multibox import MultiBoxLoss
 from netdef_ssd.normalize import Normalize
 from netdef_ssd.permute import Permute
 from netdef_ssd.prior_box import PriorBox
 from netdef_ssd.smooth_l1 import SmoothL1Loss
 
-__all__ = ["DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox", "SmoothL1Loss"]
+__all__ = ["DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox", "SmoothL1Loss"]
 
 
 @hookimpl
 def netdef_layers() -> list[type]:
-    return [Permute, Normalize, PriorBox, DetectionOutput, SmoothL1Loss, MultiBoxLoss]
+    return [Permute, Normalize, PriorBox, DetectionOutput, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate]
 
 
 @hookimpl
