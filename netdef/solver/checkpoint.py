@@ -62,7 +62,9 @@ def collect(solver: "Solver", learned_net: str) -> State:
     slots = range(solver.rule.memory)
     history = [memory[i][m].reshape(p.blob.shape) for m in slots for i, p in enumerate(solver.net.parameters)]
     counts = [passes.count(net) for net in (solver.net, *solver.test_nets)]
-    state = State(solver.iter, learned_net, history, 0, solver.seed, counts, list(solver.losses))
+    steps = sum(solver.iter > value for value in solver.param.stepvalue)  # as Caffe counts them, for multistep
+    state = State(solver.iter, learned_net, history, steps, solver.seed, counts, list(solver.losses))
+    state.type = solver.param.type
     state.policy, state.recoveries = solver.schedule.memory, solver.recoveries
     if solver.judge is not None:
         best = solver.judge.best
@@ -74,7 +76,7 @@ def restore(solver: "Solver", path: Path) -> None:
     """Take up a state and the weights it belongs to. Raises WeightsError where it does not fit, changing nothing."""
     state = read_state(path)
     _check_history(solver, state, path)
-    weights.load(solver.net.layers, find_weights(state.learned_net, path))
+    weights.load(solver.net.layers, find_weights(state.learned_net, path), whole=True)
     slots = [memory[m] for m in range(solver.rule.memory) for memory in solver.updater.memory]
     for mine, stored in zip(slots, state.history, strict=True):
         mine[...] = stored.data.reshape(-1)
@@ -88,6 +90,8 @@ def restore(solver: "Solver", path: Path) -> None:
 
 
 def _check_history(solver: "Solver", state: State, path: Path) -> None:
+    if state.type and state.type != solver.param.type:
+        raise WeightsError(f"{path} is of a solver of type {state.type}, this one is of type {solver.param.type}")
     want = [p.blob for _ in range(solver.rule.memory) for p in solver.net.parameters]
     if len(state.history) != len(want):
         raise WeightsError(

@@ -6,21 +6,23 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from netdef.errors import WeightsError
-from netdef.files import replacing, replacing_path
+from netdef.files import replacing
 from netdef.weights import wire
 from netdef.weights.blobproto import Stored, read_blob, write_blob
 from netdef.weights.caffemodel import map_file
+from netdef.weights.hdf5 import hdf5_into
 
 ITER, LEARNED_NET, HISTORY, CURRENT_STEP = 1, 2, 3, 4
 SEED, PASSES, LOSSES = 1000, 1001, 1002  # netdef's own; Caffe skips them
-POLICY, BEST, BEST_ITER, STALE, RECOVERIES = 1003, 1004, 1005, 1006, 1007
+POLICY, BEST, BEST_ITER, STALE, RECOVERIES, TYPE = 1003, 1004, 1005, 1006, 1007, 1008
 _INTEGERS = {ITER: "iter", CURRENT_STEP: "current_step", SEED: "seed"}
 _INTEGERS |= {BEST_ITER: "best_iter", STALE: "stale", RECOVERIES: "recoveries"}
+_TEXTS = {LEARNED_NET: "learned_net", TYPE: "type"}
 
 
 @dataclass
@@ -42,33 +44,39 @@ class State:
     best_iter: int = -1
     stale: int = 0
     recoveries: int = 0
+    type: str = ""
+    """The solver type whose history it is; empty in a state of Caffe's own."""
 
 
 def write_state(path: Path, state: State) -> None:
     """As .solverstate, or as HDF5 where the name ends in .h5; all or nothing."""
-    if path.suffix == ".h5":
-        with replacing_path(path) as part:
-            _write_hdf5(part, state)
-        return
     with replacing(path) as f:
-        f.write(wire.int_field(ITER, state.iter) + wire.bytes_field(LEARNED_NET, state.learned_net.encode()))
-        for x in state.history:
-            pieces = write_blob(x)
-            f.write(wire.bytes_head(HISTORY, sum(map(len, pieces))))
-            for piece in pieces:
-                f.write(piece)
-        f.write(wire.int_field(CURRENT_STEP, state.current_step))
-        if state.seed is not None:
-            f.write(wire.int_field(SEED, state.seed))
-        for counts in state.passes:
-            f.write(wire.bytes_field(PASSES, wire.packed_ints(1, counts)))
-        f.write(wire.bytes_field(LOSSES, np.asarray(state.losses, "<f4").tobytes()))
-        f.write(_own(state))
+        if path.suffix == ".h5":
+            _write_hdf5(f, state)
+        else:
+            _write_fields(f, state)
+
+
+def _write_fields(f: IO[bytes], state: State) -> None:
+    """The history comes last, and how much of it there must be is known: so no cut can go unseen."""
+    f.write(wire.int_field(ITER, state.iter) + wire.bytes_field(LEARNED_NET, state.learned_net.encode()))
+    f.write(wire.int_field(CURRENT_STEP, state.current_step))
+    if state.seed is not None:
+        f.write(wire.int_field(SEED, state.seed))
+    for counts in state.passes:
+        f.write(wire.bytes_field(PASSES, wire.packed_ints(1, counts)))
+    f.write(wire.bytes_field(LOSSES, np.asarray(state.losses, "<f4").tobytes()))
+    f.write(_own(state))
+    for x in state.history:
+        pieces = write_blob(x)
+        f.write(wire.bytes_head(HISTORY, sum(map(len, pieces))))
+        for piece in pieces:
+            f.write(piece)
 
 
 def _own(state: State) -> bytes:
     """What only netdef remembers, each where there is something to remember."""
-    found = b""
+    found = wire.bytes_field(TYPE, state.type.encode()) if state.type else b""
     if state.policy:
         found += wire.bytes_field(POLICY, np.asarray(state.policy, "<f8").tobytes())
     if not math.isnan(state.best):
@@ -84,7 +92,14 @@ def read_state(path: Path) -> State:
     buffer = map_file(path)
     if bytes(buffer[:8]) == b"\x89HDF\r\n\x1a\n":
         return _read_hdf5(path)
-    state, what = State(), str(path)
+    try:
+        return _read_fields(buffer, str(path))
+    except (ValueError, struct.error) as e:
+        raise WeightsError(f"{path} is damaged: {e}") from e
+
+
+def _read_fields(buffer: memoryview, what: str) -> State:
+    state = State()
     history: list[Stored] = []
     numbers = set()
     for number, _, value in wire.walk(buffer, what):
@@ -93,8 +108,8 @@ def read_state(path: Path) -> State:
             name = _INTEGERS.get(number)
             if name:
                 setattr(state, name, value)
-        elif number == LEARNED_NET:
-            state.learned_net = bytes(value).decode(errors="replace")
+        elif number in _TEXTS:
+            setattr(state, _TEXTS[number], bytes(value).decode(errors="replace"))
         elif number == HISTORY:
             history.append(read_blob(value, f"{what}: history {len(history)}"))
         elif number == PASSES:
@@ -106,7 +121,7 @@ def read_state(path: Path) -> State:
         elif number == BEST:
             (state.best,) = struct.unpack("<d", value)
     if ITER not in numbers:
-        raise WeightsError(f"{path} holds no iteration; is it a .solverstate?")
+        raise WeightsError(f"{what} holds no iteration; is it a .solverstate?")
     state.history = history
     return state
 
@@ -121,11 +136,11 @@ def _ints(message: memoryview, what: str) -> list[int]:
     return found
 
 
-def _write_hdf5(path: Path, state: State) -> None:
-    import h5py
-
-    with h5py.File(path, "w") as f:
-        f["iter"], f["learned_net"], f["current_step"] = state.iter, state.learned_net, state.current_step
+def _write_hdf5(file: IO[bytes], state: State) -> None:
+    with hdf5_into(file) as f:
+        f["iter"], f["current_step"] = state.iter, state.current_step
+        for name, text in (("learned_net", state.learned_net), ("netdef_type", state.type)):
+            f[name] = np.array(text.encode(), f"S{max(1, len(text.encode()))}")  # of fixed length, as Caffe's
         if state.seed is not None:
             f["netdef_seed"] = np.uint64(state.seed)
         f["netdef_losses"] = np.asarray(state.losses, "f4")
@@ -142,7 +157,7 @@ def _read_hdf5(path: Path) -> State:
 
     try:
         with h5py.File(path, "r") as f:
-            state = State(int(f["iter"][()]), f["learned_net"].asstr()[()], current_step=int(f["current_step"][()]))
+            state = State(f["iter"][()].item(), _text(f["learned_net"]), current_step=f["current_step"][()].item())
             arrays = [f["history"][str(i)][()] for i in range(len(f["history"]))]
             state.history = [Stored(tuple(x.shape), x) for x in arrays]
             if "netdef_seed" in f:
@@ -150,6 +165,8 @@ def _read_hdf5(path: Path) -> State:
                 state.losses = f["netdef_losses"][()].tolist()
                 passes = f["netdef_passes"]
                 state.passes = [[int(n) for n in passes[str(i)][()]] for i in range(len(passes))]
+            if "netdef_type" in f:
+                state.type = _text(f["netdef_type"])
             if "netdef_best" in f:
                 state.policy = f["netdef_policy"][()].tolist()
                 state.best, *counts = f["netdef_best"][()].tolist()
@@ -157,6 +174,11 @@ def _read_hdf5(path: Path) -> State:
             return state
     except Exception as e:  # h5py raises whatever kind the damage happens to hit
         raise WeightsError(f"cannot read {path} as a solver state: {e}") from e
+
+
+def _text(node: Any) -> str:
+    value = node[()]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def find_weights(learned_net: str, state: Path) -> Path:

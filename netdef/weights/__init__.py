@@ -9,7 +9,7 @@ import numpy as np
 
 from netdef.blob import Blob
 from netdef.errors import WeightsError
-from netdef.files import replacing, replacing_path
+from netdef.files import replacing
 from netdef.layer import Layer
 from netdef.weights.blobproto import Stored
 from netdef.weights.caffemodel import StoredLayer, read_caffemodel, write_caffemodel
@@ -46,10 +46,11 @@ def read(path: Path | str) -> list[StoredLayer]:
     return read_hdf5(path) if magic == b"\x89HDF\r\n\x1a\n" else read_caffemodel(path)
 
 
-def load(layers: Sequence[Layer], *paths: Path | str) -> Report:
+def load(layers: Sequence[Layer], *paths: Path | str, whole: bool = False) -> Report:
     """Copy weights into the layers of the same names, later files over earlier ones.
 
-    Raises WeightsError on a shape that differs, before anything is copied.
+    Raises WeightsError on a shape that differs, and with `whole` on a parameter that no file holds, before anything
+    is copied.
     """
     targets = {layer.name: layer for layer in layers if layer.blobs}
     named = {layer.name for layer in layers}
@@ -63,11 +64,13 @@ def load(layers: Sequence[Layer], *paths: Path | str) -> Report:
                 report.loaded.append(stored.name)
             elif stored.blobs and stored.name not in named:
                 report.unused.append(stored.name)
-    for blob, s in plan:
-        np.copyto(blob.data, s.data.reshape(blob.shape), casting="unsafe")
     filled = {id(blob.storages[0]) for blob, _ in plan}
     report.loaded = list(dict.fromkeys(report.loaded))
     report.at_filler = [n for n, t in targets.items() if any(id(blob.storages[0]) not in filled for blob in t.blobs)]
+    if whole and report.at_filler:
+        raise WeightsError(f"{', '.join(map(str, paths))} holds no weights for: {', '.join(report.at_filler)}")
+    for blob, s in plan:
+        np.copyto(blob.data, s.data.reshape(blob.shape), casting="unsafe")
     return report
 
 
@@ -93,8 +96,8 @@ def save(path: Path | str, name: str, layers: Sequence[Layer], hdf5: bool = Fals
     path = Path(path)
     if hdf5 or path.suffix == ".h5":
         arrays = [(layer.name, [b.data for b in layer.blobs]) for layer in layers if layer.blobs]
-        with replacing_path(path) as part:
-            write_hdf5(part, arrays)
+        with replacing(path) as f:
+            write_hdf5(f, arrays)
         return
     with replacing(path) as f:
         write_caffemodel(f, name, ((layer.layer_param, [b.data for b in layer.blobs]) for layer in layers))

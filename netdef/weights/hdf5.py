@@ -1,7 +1,10 @@
 """Weights in HDF5 as Caffe lays them out: /data/LAYER/INDEX."""
 
+import contextlib
+import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -50,13 +53,22 @@ def _layer(name: str, group: Any, path: Path) -> StoredLayer:
     return StoredLayer(name, "", [blobs.get(i) for i in range(max(blobs) + 1)])
 
 
-def write_hdf5(path: Path, layers: list[tuple[str, list[np.ndarray]]]) -> None:
-    """Write (layer name, arrays) pairs; the caller renames the file when it is whole."""
-    import h5py
-
-    with h5py.File(path, "w") as f:
-        data = f.create_group("data")
+def write_hdf5(f: IO[bytes], layers: list[tuple[str, list[np.ndarray]]]) -> None:
+    """Write (layer name, arrays) pairs."""
+    with hdf5_into(f) as file:
+        data = file.create_group("data")
         for name, arrays in layers:
             group = data.create_group(name)
             for i, x in enumerate(arrays):
                 group.create_dataset(str(i), data=x)
+
+
+@contextlib.contextmanager
+def hdf5_into(f: IO[bytes]) -> Iterator[Any]:
+    """An HDF5 file to fill, made in memory and written when the block ends: on a disk that is full, HDF5 crashes."""
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        yield file
+    f.write(image.getbuffer())

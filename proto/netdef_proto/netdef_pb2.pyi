@@ -268,7 +268,7 @@ class SolverParameter(_message.Message):
     def __init__(self, net: _Optional[str] = ..., net_param: _Optional[_Union[NetParameter, _Mapping]] = ..., train_net: _Optional[str] = ..., test_net: _Optional[_Iterable[str]] = ..., train_net_param: _Optional[_Union[NetParameter, _Mapping]] = ..., test_net_param: _Optional[_Iterable[_Union[NetParameter, _Mapping]]] = ..., train_state: _Optional[_Union[NetState, _Mapping]] = ..., test_state: _Optional[_Iterable[_Union[NetState, _Mapping]]] = ..., test_iter: _Optional[_Iterable[int]] = ..., test_interval: _Optional[int] = ..., test_compute_loss: bool = ..., test_initialization: bool = ..., base_lr: _Optional[float] = ..., display: _Optional[int] = ..., average_loss: _Optional[int] = ..., max_iter: _Optional[int] = ..., iter_size: _Optional[int] = ..., lr_policy: _Optional[str] = ..., gamma: _Optional[float] = ..., power: _Optional[float] = ..., momentum: _Optional[float] = ..., weight_decay: _Optional[float] = ..., regularization_type: _Optional[str] = ..., stepsize: _Optional[int] = ..., stepvalue: _Optional[_Iterable[int]] = ..., clip_gradients: _Optional[float] = ..., snapshot: _Optional[int] = ..., snapshot_prefix: _Optional[str] = ..., snapshot_diff: bool = ..., snapshot_format: _Optional[_Union[SolverParameter.SnapshotFormat, str]] = ..., solver_mode: _Optional[_Union[SolverParameter.SolverMode, str]] = ..., device_id: _Optional[int] = ..., random_seed: _Optional[int] = ..., type: _Optional[str] = ..., delta: _Optional[float] = ..., momentum2: _Optional[float] = ..., rms_decay: _Optional[float] = ..., debug_info: bool = ..., snapshot_after_train: bool = ..., solver_type: _Optional[_Union[SolverParameter.SolverType, str]] = ..., layer_wise_reduce: bool = ..., weights: _Optional[_Iterable[str]] = ..., warmup_iter: _Optional[int] = ..., warmup_start_lr: _Optional[float] = ..., plateau_winsize: _Optional[_Iterable[int]] = ..., min_lr: _Optional[float] = ..., max_epoch: _Optional[float] = ..., test_interval_epoch: _Optional[float] = ..., snapshot_epoch: _Optional[float] = ..., stepsize_epoch: _Optional[float] = ..., stepvalue_epoch: _Optional[_Iterable[float]] = ..., warmup_epoch: _Optional[float] = ..., patience: _Optional[int] = ..., min_improvement: _Optional[float] = ..., best_by: _Optional[str] = ..., best_is_larger: bool = ..., keep_best: bool = ..., snapshot_keep: _Optional[int] = ..., stop_on_nan: bool = ..., recoveries: _Optional[int] = ..., statistics_interval: _Optional[int] = ...) -> None: ...
 
 class SolverState(_message.Message):
-    __slots__ = ("iter", "learned_net", "history", "current_step", "netdef_seed", "netdef_passes", "netdef_losses", "netdef_policy", "netdef_best", "netdef_best_iter", "netdef_stale", "netdef_recoveries")
+    __slots__ = ("iter", "learned_net", "history", "current_step", "netdef_seed", "netdef_passes", "netdef_losses", "netdef_policy", "netdef_best", "netdef_best_iter", "netdef_stale", "netdef_recoveries", "netdef_type")
     ITER_FIELD_NUMBER: _ClassVar[int]
     LEARNED_NET_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +281,7 @@ class SolverState(_message.Message):
     NETDEF_BEST_ITER_FIELD_NUMBER: _ClassVar[int]
     NETDEF_STALE_FIELD_NUMBER: _ClassVar[int]
     NETDEF_RECOVERIES_FIELD_NUMBER: _ClassVar[int]
+    NETDEF_TYPE_FIELD_NUMBER: _ClassVar[int]
     iter: int
     learned_net: str
     history: _containers.RepeatedCompositeFieldContainer[BlobProto]
@@ -293,7 +294,8 @@ class SolverState(_message.Message):
     netdef_best_iter: int
     netdef_stale: int
     netdef_recoveries: int
-    def __init__(self, iter: _Optional[int] = ..., learned_net: _Optional[str] = ..., history: _Optional[_Iterable[_Union[BlobProto, _Mapping]]] = ..., current_step: _Optional[int] = ..., netdef_seed: _Optional[int] = ..., netdef_passes: _Optional[_Iterable[_Union[NetPasses, _Mapping]]] = ..., netdef_losses: _Optional[_Iterable[float]] = ..., netdef_policy: _Optional[_Iterable[float]] = ..., netdef_best: _Optional[float] = ..., netdef_best_iter: _Optional[int] = ..., netdef_stale: _Optional[int] = ..., netdef_recoveries: _Optional[int] = ...) -> None: ...
+    netdef_type: str
+    def __init__(self, iter: _Optional[int] = ..., learned_net: _Optional[str] = ..., history: _Optional[_Iterable[_Union[BlobProto, _Mapping]]] = ..., current_step: _Optional[int] = ..., netdef_seed: _Optional[int] = ..., netdef_passes: _Optional[_Iterable[_Union[NetPasses, _Mapping]]] = ..., netdef_losses: _Optional[_Iterable[float]] = ..., netdef_policy: _Optional[_Iterable[float]] = ..., netdef_best: _Optional[float] = ..., netdef_best_iter: _Optional[int] = ..., netdef_stale: _Optional[int] = ..., netdef_recoveries: _Optional[int] = ..., netdef_type: _Optional[str] = ...) -> None: ...
 
 class NetPasses(_message.Message):
     __slots__ = ("count",)

@@ -22,6 +22,7 @@ OURS = {
     "SolverState.netdef_best_iter": 1005,
     "SolverState.netdef_stale": 1006,
     "SolverState.netdef_recoveries": 1007,
+    "SolverState.netdef_type": 1008,
     "SolverParameter.warmup_iter": 1000,
     "SolverParameter.warmup_start_lr": 1001,
     "SolverParameter.plateau_winsize": 1002,

@@ -102,20 +102,14 @@ def test_a_solverstate_with_bits_turned_over(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["weights", "state"])
-def test_hdf5_cut_or_with_bits_turned_over(tmp_path, built, what):
-    """Most of an HDF5 file is head and names, so that nearly every turned bit hits some structure of it."""
+def test_hdf5_cut_short(tmp_path, built, what):
+    """No bits are turned over here: whether HDF5 itself then loops or crashes depends on its version."""
     source = model(tmp_path, built, ".h5") if what == "weights" else state(tmp_path, ".h5")
-    rng, whole, path = np.random.default_rng(2), source.read_bytes(), tmp_path / "bad.h5"
-    damaged = [flipped(whole, rng) for _ in range(150)] + [whole[:size] for size in range(9, len(whole), 211)]
-    refused = 0
-    for content in damaged:
-        path.write_bytes(content)
-        try:
+    whole, path = source.read_bytes(), tmp_path / "cut.h5"
+    for size in [*range(1, 9), *range(9, len(whole), 97)]:
+        path.write_bytes(whole[:size])
+        with pytest.raises(WeightsError, match=str(path)):
             weights.load(built.layers, path) if what == "weights" else read_state(path)
-        except NetdefError as e:
-            assert str(path) in str(e)
-            refused += 1
-    assert refused > 20
 
 
 def test_random_bytes_are_no_weights(tmp_path, built):

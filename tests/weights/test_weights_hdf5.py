@@ -14,8 +14,13 @@ layer { name: "a" type: "Dense" bottom: "x" top: "a" dense_param { filler { type
 A = [np.arange(6, dtype="f4").reshape(2, 3), np.array([1, 2], "f4")]
 
 
+def write(path, layers):
+    with open(path, "wb") as f:
+        write_hdf5(f, layers)
+
+
 def test_the_layout_is_caffes(tmp_path):
-    write_hdf5(tmp_path / "w.h5", [("conv1", A), ("bn/1", A[:1])])
+    write(tmp_path / "w.h5", [("conv1", A), ("bn/1", A[:1])])
     with h5py.File(tmp_path / "w.h5") as f:
         assert np.array_equal(f["/data/conv1/0"], A[0])
         assert np.array_equal(f["/data/conv1/1"], A[1])
@@ -36,7 +41,7 @@ def test_a_file_of_anybodys_is_read(tmp_path, dtype):
 
 def test_layer_names_with_slashes_and_names_that_begin_another(tmp_path):
     names = ["a", "a/b", "a/b/c", "inception_3a/1x1", "inception_3a/3x3"]
-    write_hdf5(tmp_path / "w.h5", [(name, A) for name in names])
+    write(tmp_path / "w.h5", [(name, A) for name in names])
     found = {stored.name: stored for stored in read_hdf5(tmp_path / "w.h5")}
     assert sorted(found) == sorted(names)
     assert all(len(stored.blobs) == 2 for stored in found.values())
@@ -44,14 +49,14 @@ def test_layer_names_with_slashes_and_names_that_begin_another(tmp_path):
 
 def test_many_blobs_keep_their_order(tmp_path):
     arrays = [np.full(1, i, "f4") for i in range(12)]
-    write_hdf5(tmp_path / "w.h5", [("lstm", arrays)])
+    write(tmp_path / "w.h5", [("lstm", arrays)])
     (stored,) = read_hdf5(tmp_path / "w.h5")
     assert [s.data[0] for s in stored.blobs] == list(range(12))
 
 
 def test_scalars_and_empty_arrays(tmp_path):
     arrays = [np.array(3, "f4"), np.zeros((0, 4), "f4")]
-    write_hdf5(tmp_path / "w.h5", [("p", arrays)])
+    write(tmp_path / "w.h5", [("p", arrays)])
     (stored,) = read_hdf5(tmp_path / "w.h5")
     assert [s.shape for s in stored.blobs] == [(), (0, 4)]
 

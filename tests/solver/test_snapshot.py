@@ -1,0 +1,334 @@
+"""Snapshots as Caffe's files: what protobuf and h5py find in them, what is taken up again and what is refused."""
+
+import resource
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from netdef_proto import netdef_pb2 as pb
+from solver.small import DENSE, STREAM
+
+from netdef import files, weights
+from netdef.errors import NetdefError, WeightsError
+from netdef.solver.snapshot import State, latest, read_state, write_state
+
+NET = STREAM + DENSE % ""
+MORE = 'layer { name: "z" type: "Dense" bottom: "x" top: "z" dense_param { } }'
+ENDINGS = {"BINARYPROTO": "", "HDF5": ".h5"}
+SLOTS = {"SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2}
+
+
+def everything(built):
+    """Weights, then memory, as bytes."""
+    memory = [m.tobytes() for slots in built.updater.memory for m in slots]
+    return [p.blob.data.tobytes() for p in built.net.parameters] + memory
+
+
+# -- what is in the files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", SLOTS)
+def test_protobuf_finds_caffes_solver_state(solver, rule):
+    built = solver(f'type: "{rule}" momentum: 0.5')
+    built.step(3)
+    model, path = built.snapshot()
+    state = pb.SolverState.FromString(path.read_bytes())
+    assert state.iter == 3
+    assert state.learned_net == str(model)
+    want = [built.updater.memory[i][slot] for slot in range(SLOTS[rule]) for i in range(2)]
+    assert [tuple(h.shape.dim) for h in state.history] == [(3, 2), (2,)] * SLOTS[rule]
+    assert all(np.array_equal(np.array(h.data, "f4"), m) for h, m in zip(state.history, want, strict=True))
+    assert any(np.any(m) for m in want)
+    net = pb.NetParameter.FromString(model.read_bytes())
+    assert [np.array(b.data, "f4").tobytes() for b in net.layer[1].blobs] == everything(built)[:2]
+
+
+def test_caffe_reads_on_over_our_own_fields(solver):
+    """What netdef adds has numbers that Caffe skips: a message without them keeps all the rest."""
+    built = solver("momentum: 0.5 average_loss: 3")
+    built.step(2)
+    state = pb.SolverState.FromString(built.snapshot()[1].read_bytes())
+    own = {f.name for f, _ in state.ListFields() if f.number >= 1000}
+    assert {"netdef_seed", "netdef_passes", "netdef_losses"} <= own
+    assert all(name.startswith("netdef_") for name in own)
+
+
+def test_an_hdf5_snapshot_is_laid_out_as_caffes(solver):
+    built = solver('type: "Adam" snapshot_format: HDF5')
+    built.step(3)
+    model, path = built.snapshot()
+    assert [p.name for p in (model, path)] == ["s_iter_3.caffemodel.h5", "s_iter_3.solverstate.h5"]
+    with h5py.File(path) as f:
+        assert f["iter"][()] == 3
+        assert f["learned_net"].asstr()[()] == str(model)
+        assert sorted(f["history"]) == ["0", "1", "2", "3"]
+        assert np.array_equal(f["history/2"], built.updater.memory[0][1].reshape(3, 2))
+    with h5py.File(model) as f:
+        assert np.array_equal(f["data/y/0"], built.net.params["y"][0].data)
+
+
+@pytest.mark.parametrize(("iteration", "steps"), [(4, 0), (5, 0), (6, 1), (8, 1), (9, 2), (30, 2)])
+def test_caffe_is_told_how_many_steps_were_taken(solver, iteration, steps):
+    """Caffe counts a step when it asks for the rate of the iteration it comes at, which a snapshot precedes."""
+    built = solver('lr_policy: "multistep" gamma: 0.1 stepvalue: 5 stepvalue: 8')
+    built.step(iteration)
+    assert pb.SolverState.FromString(built.snapshot()[1].read_bytes()).current_step == steps
+
+
+def test_a_state_holds_all_it_was_given(tmp_path):
+    history = [np.arange(6, dtype=dtype).reshape(2, 3) for dtype in ("f4", "f8")]
+    given = State(7, "w.caffemodel", history, 3, (1 << 48) - 1, [[1, 2, 300000], [4]], [0.5, 0.25])
+    for ending in ENDINGS.values():
+        path = tmp_path / f"s.solverstate{ending}"
+        write_state(path, given)
+        found = read_state(path)
+        for name in ("iter", "learned_net", "current_step", "seed", "passes", "losses"):
+            assert getattr(found, name) == getattr(given, name), name
+        assert all(np.array_equal(h.data, x) for h, x in zip(found.history, history, strict=True))
+
+
+def test_every_bit_of_a_state_may_be_wrong(tmp_path):
+    path = tmp_path / "s"
+    state = State(7, "w", [np.arange(2, dtype="f4")], 3, 42, [[1, 2, 300], [4]], [0.5], [1.0], 0.5, 3, 1, 2, "SGD")
+    write_state(path, state)
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bytes(damaged))
+        try:
+            read_state(path)
+        except WeightsError:
+            continue
+
+
+# -- what Caffe wrote ----------------------------------------------------------------------------------------------
+
+
+def caffes(folder, history, ending, iteration=5):
+    """Weights and state as BVLC Caffe writes them, without anything of netdef's."""
+    arrays = [np.full((3, 2), 0.5, "f4"), np.full(2, 0.25, "f4")]
+    model, path = (folder / f"c_iter_{iteration}.{kind}{ending}" for kind in ("caffemodel", "solverstate"))
+    if ending:
+        with h5py.File(model, "w") as f:
+            for name in ("data4", "y", "loss"):
+                f.create_group(f"data/{name}")
+            for i, x in enumerate(arrays):
+                f[f"data/y/{i}"] = x
+        with h5py.File(path, "w") as f:
+            f["iter"], f["current_step"] = np.array([iteration], "i4"), np.array([1], "i4")
+            f["learned_net"] = np.bytes_(str(model))
+            for i, x in enumerate(history):
+                f[f"history/{i}"] = x
+        return path
+    blobs = [[pb.BlobProto(shape=pb.BlobShape(dim=x.shape), data=x.ravel()) for x in xs] for xs in (arrays, history)]
+    model.write_bytes(pb.NetParameter(layer=[pb.LayerParameter(name="y", blobs=blobs[0])]).SerializeToString())
+    state = pb.SolverState(iter=iteration, learned_net=str(model), history=blobs[1], current_step=1)
+    path.write_bytes(state.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values())
+@pytest.mark.parametrize(("rule", "slots"), [("SGD", 1), ("Adam", 2)])
+def test_a_run_of_caffes_is_continued(solver, tmp_path, ending, rule, slots):
+    history = [np.full(shape, i, "f4") for i, shape in enumerate([(3, 2), (2,)] * slots)]
+    built = solver(f'type: "{rule}" momentum: 0.9 iter_size: 2')
+    built.restore(caffes(tmp_path, history, ending))
+    assert built.iter == 5
+    assert (built.net.params["y"][0].data == 0.5).all()
+    assert [m[0] for i in range(2) for m in built.updater.memory[i]] == ([0, 1] if slots == 1 else [0, 2, 1, 3])
+    assert built.net.layers[0].passes == 10, "the data goes on where so many batches have been read"
+    built.step(1)
+    assert built.iter == 6
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values())
+def test_a_state_of_another_solver_type_is_refused(solver, tmp_path, ending):
+    snapshot_format = next(k for k, v in ENDINGS.items() if v == ending)
+    for one, other in (("SGD", "Adam"), ("Adam", "SGD"), ("SGD", "RMSProp"), ("Adam", "AdaDelta")):
+        first = solver(f'type: "{one}" snapshot_format: {snapshot_format}')
+        first.step(1)
+        path = first.snapshot()[1]
+        second = solver(f'type: "{other}"')
+        before = everything(second)
+        with pytest.raises(WeightsError, match=f"{path}.*{other}"):
+            second.restore(path)
+        assert everything(second) == before
+        assert second.iter == 0
+
+
+def test_a_state_of_another_net_is_refused(solver):
+    first = solver()
+    path = first.snapshot()[1]
+    with pytest.raises(WeightsError, match=r"holds 2 arrays of history.* has 4"):
+        solver(net=NET + MORE).restore(path)
+    other = NET.replace("dense_param {", "dense_param { outputs: 1")
+    with pytest.raises(WeightsError, match=r"history 0 has shape \(3, 2\), the net's parameter \(3, 1\)"):
+        solver(net=other).restore(path)
+
+
+def test_weights_are_found_beside_the_state_when_both_have_moved(solver, tmp_path):
+    built = solver()
+    built.step(1)
+    there = tmp_path / "there"
+    there.mkdir()
+    for path in built.snapshot():
+        path.rename(there / path.name)
+    again = solver("random_seed: 9")
+    again.restore(there / "s_iter_1.solverstate")
+    assert everything(again) == everything(built)
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values())
+def test_missing_weights_are_named_and_nothing_changes(solver, ending):
+    built = solver(f"snapshot_format: {next(k for k, v in ENDINGS.items() if v == ending)}")
+    built.step(1)
+    model, state = built.snapshot()
+    model.unlink()
+    again = solver()
+    before = everything(again)
+    with pytest.raises(WeightsError, match=f"{state} belongs to weights '{model}', which are neither there nor"):
+        again.restore(state)
+    assert everything(again) == before
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values())
+def test_truncated_files_are_refused_and_nothing_changes(solver, ending):
+    built = solver(f"snapshot_format: {next(k for k, v in ENDINGS.items() if v == ending)}")
+    built.step(1)
+    model, state = built.snapshot()
+    again = solver()
+    before = everything(again)
+    for path in (model, state):
+        whole = path.read_bytes()
+        for size in (0, 3, len(whole) // 2, len(whole) - 7):
+            path.write_bytes(whole[:size])
+            with pytest.raises(WeightsError):
+                again.restore(state)
+            assert everything(again) == before
+            assert again.iter == 0
+        path.write_bytes(whole)
+    again.restore(state)
+
+
+def test_a_state_cut_anywhere_is_refused(solver):
+    """Between two fields too: the history comes last."""
+    built = solver('type: "Adam" average_loss: 3 test_iter: 1 test_interval: 1')
+    built.step(3)
+    _, path = built.snapshot()
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(WeightsError):
+            built.restore(path)
+
+
+def test_weights_cut_between_two_layers_are_refused(solver):
+    """A parameter that the file does not hold would go on from its filler, unnoticed."""
+    built = solver(net=NET + MORE)
+    model, state = built.snapshot()
+    net = pb.NetParameter.FromString(model.read_bytes())
+    del net.layer[[layer.name for layer in net.layer].index("z") :]
+    model.write_bytes(net.SerializeToString())
+    with pytest.raises(WeightsError, match=f"{model} holds no weights for: z"):
+        built.restore(state)
+
+
+# -- names and places ----------------------------------------------------------------------------------------------
+
+
+def test_names_by_prefix(solver, tmp_path):
+    built = solver(f'snapshot_prefix: "{tmp_path}/deep"')
+    assert [p.name for p in built.snapshot()] == ["deep_iter_0.caffemodel", "deep_iter_0.solverstate"]
+
+
+def test_a_prefix_that_is_a_folder_takes_the_solvers_name(solver, tmp_path):
+    built = solver(f'snapshot_prefix: "{tmp_path}"', path=Path("models/mine.prototxt"))
+    assert built.snapshot()[0] == tmp_path / "mine_iter_0.caffemodel"
+
+
+def test_without_a_prefix_snapshots_lie_beside_the_solver(solver, tmp_path):
+    built = solver('snapshot_prefix: ""', path=tmp_path / "mine.prototxt")
+    assert built.snapshot()[0] == tmp_path / "mine_iter_0.caffemodel"
+
+
+def test_the_latest_is_by_number(tmp_path):
+    for name in ("s_iter_9", "s_iter_100", "s_iter_20", "other_iter_500", "s_iter_x"):
+        (tmp_path / f"{name}.solverstate").touch()
+    (tmp_path / "s_iter_7000.caffemodel").touch()
+    assert latest(tmp_path / "s").name == "s_iter_100.solverstate"
+    (tmp_path / "s_iter_101.solverstate.h5").touch()
+    assert latest(tmp_path / "s").name == "s_iter_101.solverstate.h5"
+    with pytest.raises(WeightsError, match=r"no snapshot .*/none_iter_"):
+        latest(tmp_path / "none")
+
+
+# -- full disks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk():
+    """small_disk(100) lets no file grow beyond 100 bytes, as a disk that is full does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("snapshot_format", ENDINGS)
+@pytest.mark.parametrize("size", [0, 64, 150])
+def test_a_full_disk_leaves_the_earlier_files_whole_and_nothing_else(
+    solver, tmp_path, small_disk, snapshot_format, size
+):
+    built = solver(f"snapshot_format: {snapshot_format}")
+    built.step(1)
+    first = {path: path.read_bytes() for path in built.snapshot()}
+    small_disk(size)
+    with pytest.raises(NetdefError, match=r"cannot write .*unchanged"):
+        built.snapshot()
+    small_disk(resource.RLIM_INFINITY)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == first
+    built.step(1)
+    built.snapshot()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_disk_that_is_full_after_the_weights_leaves_no_state_without_them(solver, tmp_path, monkeypatch):
+    """The state is written last, so that the latest state always has its weights."""
+    built = solver()
+    built.step(1)
+    written = []
+    save = weights.save
+    monkeypatch.setattr(
+        weights, "save", lambda path, *rest, **more: (written.append(Path(path)), save(path, *rest, **more))
+    )
+    model, state = built.snapshot()
+    assert written == [model]
+    assert state.stat().st_mtime_ns >= model.stat().st_mtime_ns
+    built.step(1)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(weights, "save", save)
+    real = files.os.replace
+    monkeypatch.setattr(files.os, "replace", lambda a, b: full() if "solverstate" in str(b) else real(a, b))
+    with pytest.raises(NetdefError, match="No space left"):
+        built.snapshot()
+    assert latest(tmp_path / "s") == state
+    assert not [p for p in tmp_path.iterdir() if p.suffix == ".part"]
+
+
+def test_a_full_disk_in_the_midst_of_training_costs_a_snapshot_and_not_the_run(solver, tmp_path, small_disk, caplog):
+    built, quiet = solver("snapshot: 2"), solver()
+    small_disk(64)
+    built.step(3)
+    small_disk(resource.RLIM_INFINITY)
+    assert "training goes on" in caplog.text
+    built.step(1)
+    assert latest(tmp_path / "s").name == "s_iter_4.solverstate"
+    quiet.step(4)
+    assert everything(built) == everything(quiet)
