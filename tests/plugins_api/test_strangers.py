@@ -1,0 +1,113 @@
+"""The distributions under plugins/: each by itself, all at once, and what is said where they are missing."""
+
+import csv
+import io
+import re
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import strangers
+
+from netdef import known, prototxt
+from netdef.errors import NetdefError, PluginError
+from netdef.graph.choose import provider
+from netdef.registry import Registry, Settings
+from netdef.testing import load_cases
+
+NAMES = strangers.NAMES
+CASES = [
+    pytest.param(name, case, id=f"{name}-{file.stem}-{case}")
+    for name in NAMES
+    for file in sorted((strangers.FOLDER / name / "tests/cases").glob("*.prototxt"))
+    for case in load_cases(file)
+]
+TABLE = resources.files("netdef").joinpath("known.tsv").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_loads_alone_and_brings_cases_for_its_types(name):
+    needed = [n for n in NAMES if n in strangers.project(name)["dependencies"]]
+    found = strangers.registry(*needed, name)
+    assert found.schema
+    plugins = [p for p in found.plugins if p.distribution == name]
+    assert plugins and not [p.error for p in plugins if p.error]
+    types = {c.thing.type for p in plugins for t in p.provides["layers"] for c in found.claims("layers", t)}
+    cases = {file.stem for file in (strangers.FOLDER / name / "tests/cases").glob("*.prototxt")}
+    assert types <= cases, f"no case for {', '.join(sorted(types - cases))}"
+
+
+def test_all_of_them_at_once():
+    found = strangers.registry(*NAMES)
+    assert found.schema
+    assert not [(p.name, p.error) for p in found.plugins if p.error]
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_with_all_of_them_each_layer_finds_its_class(name, case):
+    found = strangers.registry(*NAMES)
+    net = prototxt.parse(case.text, found.schema.message("NetParameter"), case.file, ignored=[])
+    own = {t for p in found.plugins if p.distribution == name for t in p.provides["layers"]}
+    makers = {layer.type: provider(layer, found).plugin.distribution for layer in net.layer if layer.type in own}
+    assert makers and set(makers.values()) == {name}
+
+
+def test_the_engine_knows_none_of_them():
+    modules = "|".join(name.replace("-", "_") for name in NAMES)
+    for top in ("netdef", "plugins/netdef_plugins"):
+        for file in (strangers.FOLDER.parent / top).rglob("*.py"):
+            assert not re.search(rf"\b({modules})\b", file.read_text()), file
+
+
+def test_the_table_is_what_they_provide():
+    found = strangers.registry(*NAMES)
+    want = [row for name in NAMES for row in strangers.rows(found, name)]
+    told = [(r["distribution"], r["name"]) for r in csv.DictReader(io.StringIO(TABLE), delimiter="\t")]
+    assert told == sorted(told, key=lambda row: (row[0], "." in row[1], row[1]))
+    assert not set(want) - set(told), "run: python tests/plugins_api/strangers.py > netdef/known.tsv"
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """netdef's own plugins and nothing else, whatever is installed."""
+    return Registry(Settings(allow=("netdef-nn",))).load()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Permute", "netdef-ssd"), ("ROIPooling", "netdef-rcnn")])
+def test_a_missing_type_says_what_to_install(bare, kind, name):
+    text = f'layer {{ name: "l" type: "{kind}" bottom: "x" top: "y" }}'
+    net = prototxt.parse(text, bare.schema.message("NetParameter"), "net.prototxt")
+    with pytest.raises(PluginError) as caught:
+        provider(net.layer[0], bare)
+    says = f"net.prototxt:1:1: layer 'l' ({kind}): unknown layer type '{kind}'; install {name}, which provides it"
+    assert str(caught.value).startswith(f"{says} (pip install plugins/{name})")
+
+
+def test_a_missing_option_says_what_to_install_at_its_place(bare):
+    message = bare.schema.message("NetParameter")
+    with pytest.raises(NetdefError) as caught:
+        prototxt.parse('layer {\n  name: "p"\n  permute_param { order: 0 }\n}', message, "net.prototxt")
+    assert str(caught.value) == (
+        "net.prototxt:3:3: unknown field 'permute_param' in LayerParameter; install netdef-ssd, which provides it "
+        "(pip install plugins/netdef-ssd)"
+    )
+    with pytest.raises(
+        NetdefError, match="unknown field 'resize_param' in TransformationParameter; install netdef-ssd"
+    ):
+        prototxt.parse("layer { transform_param { resize_param { } } }", message)
+
+
+def test_a_name_that_nobody_is_known_to_provide_has_the_nearest(bare):
+    assert known.of_type("Convolutoin") == "" and known.of_field("LayerParameter", "convolutoin_param") == ""
+    with pytest.raises(PluginError, match=r"unknown layer type 'Convolutoin'; did you mean 'Convolution'\?"):
+        bare.find("layers", "Convolutoin")
+    with pytest.raises(NetdefError, match="unknown field 'convolutoin_param' in LayerParameter; did you mean 'convol"):
+        prototxt.parse("layer { convolutoin_param { } }", bare.schema.message("NetParameter"))
+
+
+def test_several_that_provide_a_name_are_all_told(monkeypatch):
+    monkeypatch.setattr(known, "table", lambda: {"BN": ["one", "two"]})
+    assert known.of_type("BN") == "; install one or two, which provides it (pip install plugins/one)"
