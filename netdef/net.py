@@ -263,11 +263,11 @@ class Net:
         for p in self.parameters:
             p.blob.diff[...] = 0
 
-    def reshape(self) -> None:
-        """Let every layer see its bottoms' shapes again; forward does the same where a shape has changed."""
-        for i, layer in enumerate(self.layers):
+    def reshape(self, only: Iterable[int] | None = None) -> None:
+        """Let every layer, or `only` these, see its bottoms' shapes again; forward does so where a shape has changed."""
+        for i in range(len(self.layers)) if only is None else only:
             if self.bottoms[i]:
-                self._placed(layer.layer_param, self._infer, i)
+                self._placed(self.layers[i].layer_param, self._infer, i)
 
     def share_with(self, other: "Net") -> None:
         """Use the parameters of the other net's layers of the same names from now on; gradients stay apart."""
@@ -291,4 +291,4 @@ def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
 
 
 def _no_gradient(layer: Layer, bottoms: int) -> frozenset[int]:
-    return frozenset(range(bottoms) if layer.no_gradient == "all" else layer.no_gradient)
+    return frozenset(j for j in range(bottoms) if layer.no_gradient == "all" or j in layer.no_gradient)

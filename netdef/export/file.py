@@ -2,7 +2,7 @@
 
 import glob
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import onnx
 
 from netdef.export.graph import OPSET
 from netdef.export.model import build
+from netdef.export.opset import convert
 from netdef.export.parity import TOLERANCE, Parity, verify
-from netdef.export.select import Top
+from netdef.export.preprocess import Preprocess
 from netdef.files import replacing_path
 from netdef.net import Net
 
@@ -25,8 +26,9 @@ class Result:
 
     path: Path
     parity: Parity
-    inputs: dict[str, tuple[int, ...]]
-    outputs: dict[str, tuple[int, ...]]
+    inputs: dict[str, tuple[int | str, ...]]
+    """Sizes, and the names of those that stay open."""
+    outputs: dict[str, tuple[int | str, ...]]
     size: int
     """Bytes on disk, external data included."""
     opset: int = OPSET
@@ -42,14 +44,20 @@ def export_file(
     every: bool = False,
     tolerance: float = TOLERANCE,
     threads: int = 2,
+    dynamic: Collection[str] = (),
+    prepare: Preprocess | None = None,
+    opset: int = OPSET,
 ) -> Result:
     """Write a net built for TEST as an ONNX model that was compared with it; see `build` and `verify`.
+
+    An opset other than 18 is made by ONNX's converter before the model is compared.
 
     Weights over 2 GB go into a file of their own beside it, as ONNX wants. Raises ExportError or NetdefError, and then
     nothing new is left behind and what was there before is unchanged.
     """
     path = Path(path)
-    exported = build(net, outputs, metadata)
+    exported = build(net, outputs, metadata, dynamic=dynamic, prepare=prepare)
+    convert(exported, opset)
     data = path.with_name(f"{path.name}.{secrets.token_hex(4)}.data")
     try:
         with replacing_path(path) as part:
@@ -62,7 +70,8 @@ def export_file(
     for old in path.parent.glob(f"{glob.escape(path.name)}.????????.data"):
         if old != data:
             old.unlink()
-    return Result(path, parity, _shapes(net, exported.inputs), _shapes(net, exported.outputs), size)
+    inputs, outs = (_sizes(infos) for infos in (exported.model.graph.input, exported.model.graph.output))
+    return Result(path, parity, inputs, outs, size, opset)
 
 
 def _write(model: onnx.ModelProto, part: Path, data: Path) -> None:
@@ -73,5 +82,5 @@ def _write(model: onnx.ModelProto, part: Path, data: Path) -> None:
         part.write_bytes(model.SerializeToString())
 
 
-def _shapes(net: Net, tops: Mapping[str, Top]) -> dict[str, tuple[int, ...]]:
-    return {name: net.tops[i][t].shape for name, (i, t) in tops.items()}
+def _sizes(infos: Iterable[onnx.ValueInfoProto]) -> dict[str, tuple[int | str, ...]]:
+    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in infos}

@@ -28,6 +28,7 @@ class Graph:
         """Axes whose size the data decides, by value."""
         self._taken = set(reserved)
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._open: dict[str, tuple[int, ...]] = {}
         self._weights: dict[Any, str] = {}
         self._constants: dict[Any, str] = {}
 
@@ -89,8 +90,16 @@ class Graph:
         self._taken.add(name)
         return name
 
-    def settle(self, name: str, shape: tuple[int, ...]) -> str:
+    def open_axes(self, name: str) -> tuple[int, ...]:
+        """Axes of a bottom whose size the model leaves open: operations must not hold their size.
+
+        None at all unless the export was asked for it; what holds a size all the same is refused by the layer's name.
+        """
+        return self._open.get(name, ())
+
+    def settle(self, name: str, shape: tuple[int, ...], open_axes: tuple[int, ...] = ()) -> str:
         """Record the shape of a top's value; its name. Raises ExportError where the shape is known to be another."""
+        self._open[name] = tuple(open_axes)
         if name not in self._taken:
             raise ExportError(f"to_onnx returned '{name}', which nothing made")
         known = self._shapes.setdefault(name, tuple(shape))

@@ -65,11 +65,25 @@ def verify(
 
 
 def random_feeds(net: Net, exported: Exported, seed: int = 1) -> Iterator[Arrays]:
-    """Inputs that tell right from wrong: standard normal, zeros, the range of images, small and large numbers."""
+    """Inputs that tell right from wrong: standard normal, zeros, the range of images, small and large numbers.
+
+    At every other size that the model takes, standard normal and the range of images.
+    """
     rng = np.random.default_rng(seed)
-    shapes = {name: net.tops[i][t].shape for name, (i, t) in exported.inputs.items()}
-    for scale, shift in ((1, 0), (0, 0), (60, 120), (1e-3, 0), (1e3, 0)):
-        yield {n: (rng.standard_normal(s) * scale + shift).astype(np.float32) for n, s in shapes.items()}
+    own = {top: net.tops[top[0]][top[1]].shape for top in exported.inputs.values()}
+    extremes = ((1, 0), (0, 0), (60, 120), (1e-3, 0), (1e3, 0))
+    for sizes, kinds in [(own, extremes), *((sizes, extremes[:3:2]) for sizes in exported.sizes)]:
+        for scale, shift in kinds:
+            yield {name: _draw(rng, exported, name, sizes[top], scale, shift) for name, top in exported.inputs.items()}
+
+
+def _draw(
+    rng: np.random.Generator, exported: Exported, name: str, shape: tuple[int, ...], scale: float, shift: float
+) -> np.ndarray:
+    prepare = exported.prepared.get(name)
+    x = rng.standard_normal(prepare.shape(shape) if prepare else shape, np.float32)
+    x = x * np.float32(scale) + np.float32(shift)
+    return np.clip(np.round(x), 0, 255) if prepare and prepare.bytes else x
 
 
 @dataclass
@@ -134,7 +148,12 @@ def _signs(shape: tuple[int, ...]) -> np.ndarray:
 def _tops(net: Net, exported: Exported, feed: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int], str]]:
     """Run the exported layers of the net; each top and its value's name while the top still holds what was computed."""
     for name, (i, t) in exported.inputs.items():
-        net.tops[i][t].data[...] = feed[name]
+        prepare = exported.prepared.get(name)
+        x = prepare.apply(feed[name]) if prepare else np.asarray(feed[name])
+        net.tops[i][t].reshape(*x.shape)
+        net.tops[i][t].data[...] = x
+        if prepare and (i, t) in exported.values:
+            yield (i, t), exported.values[i, t]
     chosen = exported.selection
     for i in sorted([*chosen.layers, *chosen.splits]):
         net.forward_layer(i)
@@ -152,6 +171,7 @@ def _untouched(net: Net, exported: Exported) -> Iterator[None]:
         yield
     finally:
         for (i, t), x in data.items():
+            net.tops[i][t].reshape(*x.shape)
             net.tops[i][t].data[...] = x
         for layer, n in zip(net.layers, passes, strict=True):
             layer.passes = n

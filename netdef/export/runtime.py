@@ -12,6 +12,7 @@ import onnxruntime
 
 from netdef.errors import ExportError
 
+KINDS = {"tensor(uint8)": np.uint8}
 Run = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 
 
@@ -35,7 +36,7 @@ def session(model: onnx.ModelProto, file: Path | None, names: Sequence[str], thr
 
 
 def _run(runtime: Any, names: Sequence[str], feed: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    inputs = {i.name: np.asarray(feed[i.name], np.float32) for i in runtime.get_inputs()}
+    inputs = {i.name: np.asarray(feed[i.name], KINDS.get(i.type, np.float32)) for i in runtime.get_inputs()}
     try:
         return dict(zip(names, runtime.run(list(names), inputs), strict=True))
     except Exception as e:

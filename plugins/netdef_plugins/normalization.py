@@ -55,10 +55,13 @@ class LRN(ParameterFree):
         p, x = self.param, inputs[0]
         if p.norm_region != WITHIN_CHANNEL:
             return [graph.op("LRN", [x], size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)]
-        shape, n, around = graph.shape(x), p.local_size, p.local_size // 2
+        shape = graph.shape(x)
+        around = min(p.local_size // 2, max(shape[2:]))  # more pixels are not to be seen
+        n = 2 * around + 1
         window = Window((n, n), (1, 1), (around, around), (1, 1))
-        mean = OnnxPooling(graph, shape, window, shape).average(graph.op("Mul", [x, x]))
-        s = graph.op("Add", [graph.op("Mul", [mean, constant(graph, p.alpha)]), constant(graph, 1)])
+        mean = OnnxPooling(graph, shape, window, shape, graph.open_axes(x)).average(graph.op("Mul", [x, x]))
+        alpha = constant(graph, p.alpha * (n / p.local_size) ** 2)
+        s = graph.op("Add", [graph.op("Mul", [mean, alpha]), constant(graph, 1)])
         return [graph.op("Mul", [x, graph.op("Pow", [s, constant(graph, -p.beta)])])]
 
 
@@ -113,6 +116,8 @@ class BatchNorm(ParameterFree):
         from netdef_plugins.kernels import norm
 
         x, y = by_channel(bottom[0].data), by_channel(top[0].data)
+        if not x.size:
+            return
         if self.fixed:
             mean, variance = self.moving()
             self.factor = 1 / np.sqrt(variance + self.param.eps)
@@ -127,6 +132,8 @@ class BatchNorm(ParameterFree):
         from netdef_plugins.kernels import norm
 
         dx, dy = by_channel(bottom[0].diff), by_channel(top[0].diff)
+        if not dx.size:
+            return
         if self.fixed:
             norm.scale(dy, self.factor, None, dx)
         else:

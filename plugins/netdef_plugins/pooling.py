@@ -131,8 +131,11 @@ class Pooling(ParameterFree):
             pools(dx).max_backward(dy, self.winner, dx, *how)
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
-        shape = graph.shape(inputs[0])
-        form = OnnxPooling(graph, shape, window_of(self.param, shape[2:]), self.infer(shape)[0])
+        shape, free = graph.shape(inputs[0]), graph.open_axes(inputs[0])
+        if self.param.global_pooling and max(free, default=0) >= 2 and self.param.pool != STOCHASTIC:
+            return [graph.op("GlobalAveragePool" if self.param.pool == AVE else "GlobalMaxPool", inputs)]
+        window, top = window_of(self.param, shape[2:]), self.infer(shape)[0]
+        form = OnnxPooling(graph, shape, window, top, free, rounds_down(self.param))
         if self.param.pool == AVE:
             return [form.average(inputs[0])]
         if self.param.pool == STOCHASTIC:

@@ -136,9 +136,13 @@ class Crop(ParameterFree):
         x = graph.shape(inputs[0])
         y = self.infer(x, graph.shape(inputs[1]))[0]
         start, offset = self._offset(x)
-        ends = [at + n for at, n in zip(offset, y[start:], strict=True)]
-        bounds = (offset, ends, range(start, len(x)))
-        return [graph.op("Slice", [inputs[0], *(graph.const(np.array(b, np.int64)) for b in bounds)])]
+        begin, axes = (graph.const(np.array(b, np.int64)) for b in (offset, range(start, len(x))))
+        if graph.open_axes(inputs[1]):
+            wanted = graph.op("Shape", inputs[1:], start=start)
+            ends = graph.op("Add", [wanted, begin])
+        else:
+            ends = graph.const(np.array([at + n for at, n in zip(offset, y[start:], strict=True)], np.int64))
+        return [graph.op("Slice", [inputs[0], begin, ends, axes])]
 
 
 class Tile(ParameterFree):

@@ -162,7 +162,7 @@ def within(x, y, size: int, alpha: float, beta: float) -> None:
     """y = x * (1 + alpha / size^2 * the sum of x^2 over a square of `size`)^-beta, for x[N, C, H, W] and odd sizes."""
     h, w = x.shape[2:]
     work = threads.scratch("work", 8 * h * w * threads.count())
-    numbers = (h, w, size // 2, alpha / size**2, float(beta))
+    numbers = (h, w, min(size // 2, max(h, w)), alpha / size**2, float(beta))
     threads.run(_within, x.shape[0] * x.shape[1], x, y, work, *numbers, dtype=x.dtype)
 
 
@@ -170,5 +170,5 @@ def within_backward(dy, x, dx, size: int, alpha: float, beta: float) -> None:
     """dx from dy and x; dx may be dy."""
     h, w = x.shape[2:]
     work = threads.scratch("work", 8 * h * w * threads.count())
-    numbers = (h, w, size // 2, alpha / size**2, float(beta))
+    numbers = (h, w, min(size // 2, max(h, w)), alpha / size**2, float(beta))
     threads.run(_within_backward, x.shape[0] * x.shape[1], dy, x, dx, work, *numbers, dtype=x.dtype)

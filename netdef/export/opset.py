@@ -1,0 +1,107 @@
+"""The same model in another version of ONNX's operations, by ONNX's own converter, one version at a time."""
+
+from typing import Any
+
+import onnx
+from onnx import helper, version_converter
+
+from netdef.errors import ExportError
+from netdef.export.graph import OPSET
+from netdef.export.model import Exported
+
+OLDEST = 9  # before, weights had to be inputs too
+IR_VERSIONS = {9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+LARGE = 1 << 16  # bytes: weights, which no conversion looks at
+
+
+def convert(exported: Exported, opset: int) -> None:
+    """Change the model in place; only a comparison afterwards proves it right.
+
+    Where the converter has no adapter for an operation, it stays as it is if the other version has its inputs and
+    attributes: most versions differ in types that a model of float32 does not use. Raises ExportError where they
+    differ in more, in the converter's words.
+    """
+    newest = min(onnx.defs.onnx_opset_version(), max(IR_VERSIONS))
+    if not OLDEST <= opset <= newest:
+        raise ExportError(f"opset {opset}: want {OLDEST} to {newest}; netdef writes {OPSET}")
+    model = exported.model
+    weights = _take_weights(model)
+    step = 1 if opset > OPSET else -1
+    for version in range(OPSET, opset, step):
+        model = _step(model, version + step)
+    _give_weights(model, weights)
+    if model is not exported.model:
+        _keep(exported.model, model)
+        exported.model = model
+    model.ir_version = IR_VERSIONS[opset]
+
+
+def _step(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    try:
+        return _without_leftovers(version_converter.convert_version(model, version))
+    except Exception as e:
+        misfit = next((node for node in model.graph.node if not _fits(node, version)), None)
+        if misfit is not None:
+            said = str(e).strip().splitlines()[-1:] or [type(e).__name__]
+            raise ExportError(
+                f"ONNX's converter cannot take the model to opset {version}: "
+                f"operation '{misfit.name}' ({misfit.op_type}) is not the same there ({said[0]})"
+            ) from e
+    model.opset_import[0].version = version
+    return model
+
+
+def _without_leftovers(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The converter makes axes an attribute, and leaves what only says how to read no axes."""
+    for node in model.graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if "axes" in attributes and "noop_with_empty_axes" in attributes:
+            node.attribute.remove(attributes["noop_with_empty_axes"])
+    return model
+
+
+def _fits(node: onnx.NodeProto, version: int) -> bool:
+    """Whether an operation has these inputs and attributes in a version."""
+    try:
+        schema: Any = onnx.defs.get_schema(node.op_type, version)
+    except onnx.defs.SchemaError:
+        return False
+    few = len(node.input) <= schema.max_input and len(node.output) <= schema.max_output
+    enough = len(node.input) >= schema.min_input
+    required = {name for name, attribute in schema.attributes.items() if attribute.required}
+    names = {attribute.name for attribute in node.attribute}
+    return few and enough and required <= names <= set(schema.attributes)
+
+
+def _take_weights(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """Large initializers become inputs for a while: converting copies the model, and stops at 2 GB."""
+    body = model.graph
+    large = [tensor for tensor in body.initializer if len(tensor.raw_data) > LARGE]
+    small = [tensor for tensor in body.initializer if len(tensor.raw_data) <= LARGE]
+    body.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
+    kept = [onnx.TensorProto.FromString(t.SerializeToString()) for t in small]
+    taken = []
+    for tensor in large:
+        taken.append(onnx.TensorProto())
+        taken[-1].CopyFrom(tensor)
+    del body.initializer[:]
+    body.initializer.extend(kept)
+    return taken
+
+
+def _give_weights(model: onnx.ModelProto, weights: list[onnx.TensorProto]) -> None:
+    names = {tensor.name for tensor in weights}
+    inputs = [v for v in model.graph.input if v.name not in names]
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    del model.graph.input[:]
+    model.graph.input.extend(v for v in inputs if v.name not in initializers)
+    model.graph.initializer.extend(weights)
+
+
+def _keep(old: onnx.ModelProto, new: onnx.ModelProto) -> None:
+    """What a conversion may lose: who made the model, from what, and the shapes of blobs."""
+    new.producer_name, new.producer_version = old.producer_name, old.producer_version
+    del new.metadata_props[:]
+    new.metadata_props.extend(old.metadata_props)
+    del new.graph.value_info[:]
+    new.graph.value_info.extend(old.graph.value_info)
