@@ -246,8 +246,12 @@ class Solver:
 
     def test_all(self) -> list[list[Result]]:
         """Test every test net; results go to the observers too, and the first net's decide which model is best."""
+        counts = [passes.count(net) for net in self.test_nets]
         results = [self.test(k) for k in range(len(self.test_nets)) if not self._reason]
-        if self.judge is not None and results[0] and not self._reason:
+        if self._reason:  # a resumed run begins these tests anew, those that were finished too
+            for net, count in zip(self.test_nets, counts, strict=True):
+                passes.rewind(net, count)
+        elif self.judge is not None and results[0]:
             if self.judge.see(results[0], self.iter) and self.keeps:
                 self._keep_best()
             if self.judge.has_enough:

@@ -37,7 +37,7 @@ class Signals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.stopped_by == signal.SIGINT:
             raise KeyboardInterrupt
-        if self._wish != STOP:
+        if self._wish != STOP and self._effects[number] != NONE:
             self._wish = self._effects[number]
         if self._wish == STOP and not self.stopped_by:
             self.stopped_by = number
