@@ -1,6 +1,7 @@
 """SSD's layers and options as a plugin: the single-shot detector of Liu et al. 2016, as its Caffe fork has it."""
 
 from netdef.layer import Block, hookimpl
+from netdef_ssd.annotated import AnnotatedData
 from netdef_ssd.blocks import SOLVER, TRANSFORM
 from netdef_ssd.detection_output import DetectionOutput
 from netdef_ssd.evaluate import DetectionEvaluate
@@ -10,12 +11,21 @@ from netdef_ssd.permute import Permute
 from netdef_ssd.prior_box import PriorBox
 from netdef_ssd.smooth_l1 import SmoothL1Loss
 
-__all__ = ["DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute", "PriorBox", "SmoothL1Loss"]
+__all__ = [
+    "AnnotatedData",
+    "DetectionEvaluate",
+    "DetectionOutput",
+    "MultiBoxLoss",
+    "Normalize",
+    "Permute",
+    "PriorBox",
+    "SmoothL1Loss",
+]
 
 
 @hookimpl
 def netdef_layers() -> list[type]:
-    return [Permute, Normalize, PriorBox, DetectionOutput, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate]
+    return [Permute, Normalize, PriorBox, DetectionOutput, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate, AnnotatedData]
 
 
 @hookimpl
