@@ -106,5 +106,11 @@ def normalization(loss_param: Any, default: int) -> int:
 
 
 def normalizer(mode: int, outer: int, inner: int, valid: int) -> float:
-    """What the summed loss is divided by; at least 1, so that a batch of ignored labels gives 0 and not NaN."""
-    return max(1.0, {FULL: outer * inner, VALID: valid, BATCH_SIZE: outer, NONE: 1}[mode])
+    """What the summed loss is divided by; at least 1, so that a batch of ignored labels gives 0 and not NaN.
+
+    Raises LayerError for a mode that a plugin added to the schema for losses of its own.
+    """
+    by = {FULL: outer * inner, VALID: valid, BATCH_SIZE: outer, NONE: 1}
+    if mode not in by:
+        raise LayerError("knows no such loss_param.normalization; want FULL, VALID, BATCH_SIZE or NONE")
+    return max(1.0, by[mode])

@@ -1,0 +1,64 @@
+"""Regions of interest: rows (image, x1, y1, x2, y2) in the input image's pixels, both corners part of the region."""
+
+import math
+
+import numpy as np
+
+from netdef.layer import Blob, LayerError, Shape
+
+Array = np.ndarray
+
+
+def rounded(x: Array) -> Array:
+    """To the nearest whole number, halves away from zero, as C rounds."""
+    size = np.abs(x)
+    whole = np.floor(size)
+    return np.copysign(whole + (size - whole >= 0.5), x)
+
+
+def check(rois: Shape, numbers: int = 5) -> int:
+    """How many regions a blob holds. Raises LayerError where its rows are of another length."""
+    if not rois or math.prod(rois[1:]) != numbers:
+        names = "image, x1, y1, x2, y2" if numbers == 5 else "image, first, last"
+        raise LayerError(f"regions of shape {rois}; want N x {numbers}: {names}")
+    return rois[0]
+
+
+def images(rois: Array, count: int) -> Array:
+    """The image of each region. Raises LayerError for one that the batch does not have."""
+    image = np.trunc(rois[:, 0])
+    wrong = ~((image >= 0) & (image < count))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise LayerError(f"region {i} is of image {rois[i, 0]:g}; want 0 to {count - 1}, the images of the batch")
+    return image.astype(np.intp)
+
+
+def bins(start: Array, size: Array, count: int) -> tuple[Array, Array]:
+    """`count` bins, which may overlap, of each interval: where each begins, and where it ends (that not included).
+
+    start and size are (N,); the result (N, count), in whole numbers, not yet within the image.
+    """
+    steps, width = np.arange(count + 1, dtype=size.dtype), (size / size.dtype.type(count))[:, None]
+    begin, end = np.floor(steps[:-1] * width + start[:, None]), np.ceil(steps[1:] * width + start[:, None])
+    return begin.astype(np.intp), end.astype(np.intp)
+
+
+def within(edges: tuple[Array, Array], length: int) -> tuple[Array, Array]:
+    return np.clip(edges[0], 0, length), np.clip(edges[1], 0, length)
+
+
+def pooled(param: object, *names: str) -> tuple[int, ...]:
+    """The sizes that an option block gives. Raises LayerError for one below 1."""
+    sizes = tuple(getattr(param, name) for name in names)
+    for name, size in zip(names, sizes, strict=True):
+        if size < 1:
+            raise LayerError(f"{name} is {size}; want at least 1")
+    return sizes
+
+
+def stop(propagate_down: list[bool], bottom: list[Blob], *which: int) -> None:
+    """Write a gradient of 0 where one is asked for: none passes through regions, labels or the choice of them."""
+    for i in which:
+        if propagate_down[i]:
+            bottom[i].diff[...] = 0

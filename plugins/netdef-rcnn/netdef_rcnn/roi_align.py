@@ -1,0 +1,83 @@
+"""ROIAlign: the mean of interpolated values in each bin of a region, nothing rounded."""
+
+import numpy as np
+
+from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+from netdef_rcnn.bilinear import resample, weights
+from netdef_rcnn.regions import check, images, pooled, stop
+
+Array = np.ndarray
+
+
+class ROIAlign(ParameterFree):
+    """The mean, in each of pooled_h x pooled_w bins of a region, of values interpolated at a grid of places.
+
+    A region is x1 to x2 times spatial_scale, at least 1 long. Each bin has ceil(length / pooled) places along an axis;
+    a place more than a pixel outside the map is 0. This is ROIAlign as Mask R-CNN's authors and ONNX have it. Caffe
+    forks gave the name to several others that differ from it and from each other, the CPU from the GPU of one of them.
+    Regions get a gradient of 0.
+    """
+
+    type = "ROIAlign"
+    bottoms = 2
+    reads = ()
+    options = Block(
+        "roi_align_param",
+        [
+            Field("pooled_h", "uint32", 0, doc="Bins along the height; it must be given."),
+            Field("pooled_w", "uint32", 0, doc="Bins along the width; it must be given."),
+            Field("spatial_scale", "float", 1.0, doc="Pixels of the map for each pixel of the input image."),
+        ],
+        message="ROIAlignParameter",
+    )
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.sizes = pooled(self.param, "pooled_h", "pooled_w")
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        x, rois = shapes
+        if len(x) != 4:
+            raise LayerError(f"maps of shape {x}; want images x channels x height x width")
+        return [(check(rois), x[1], *self.sizes)]
+
+    def _grids(self, rois: Array, image: Shape) -> list[tuple[Array, Array]]:
+        """The two matrices of each region."""
+        corners = rois.reshape(len(rois), -1)[:, 1:5] * rois.dtype.type(self.param.spatial_scale)
+        return [tuple(self._grid(c[1 - k], c[3 - k], image[k], self.sizes[k]) for k in (0, 1)) for c in corners]
+
+    def _grid(self, low: float, high: float, length: int, count: int) -> Array:
+        """[count, length]: the mean of each bin's places."""
+        size = max(high - low, low.dtype.type(1))
+        places = max(1, int(np.ceil(size / count)))
+        at = low + (np.arange(count * places, dtype=low.dtype) + low.dtype.type(0.5)) * (size / (count * places))
+        return weights(at, length, 1.0).reshape(count, places, length).mean(axis=1)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x, rois, y = bottom[0].data, bottom[1].data, top[0].data
+        image = images(rois.reshape(len(rois), -1), len(x))
+        self.maps = list(zip(image, self._grids(rois, x.shape[2:]), strict=True))
+        for n, (i, (rows, columns)) in enumerate(self.maps):
+            y[n] = resample(x[i], rows, columns)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        stop(propagate_down, bottom, 1)
+        if not propagate_down[0]:
+            return
+        dx = bottom[0].diff
+        dx[...] = 0
+        for dy, (i, (rows, columns)) in zip(top[0].diff, self.maps, strict=True):
+            dx[i] += resample(dy, rows.T, columns.T)
+
+    def to_onnx(self, graph, inputs):
+        x, rois = inputs
+        if len(graph.shape(rois)) != 2:
+            rois = graph.op("Reshape", [rois, graph.const(np.array([-1, 5]))])
+        image, corners = graph.op("Split", [rois, graph.const(np.array([1, 4]))], axis=1, outputs=2)
+        image = graph.op("Reshape", [graph.op("Cast", [image], to=7), graph.const(np.array([-1]))])
+        how = {"coordinate_transformation_mode": "output_half_pixel", "mode": "avg", "sampling_ratio": 0}
+        height, width = self.sizes
+        scale = self.param.spatial_scale
+        y = graph.op(
+            "RoiAlign", [x, corners, image], output_height=height, output_width=width, spatial_scale=scale, **how
+        )
+        return [y]
