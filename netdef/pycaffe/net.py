@@ -154,7 +154,7 @@ class Net:
 
     def copy_from(self, path: str) -> None:
         """Load weights (.caffemodel or HDF5; several, separated by commas) into the layers of the same names."""
-        weights.load(self.engine.layers, *str(path).split(","))
+        weights.load(self.engine.layers, *([path] if Path(path).exists() else str(path).split(",")))
 
     def load_hdf5(self, path: str) -> None:
         self.copy_from(path)
