@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import conv_nd, threads, winograd_plan
+from . import conv_nd, depthwise, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block, pack_weights
 from .plan import Grid, Plan, correlation
@@ -45,10 +45,10 @@ def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tup
 
 
 def _check(channels: int, w: tuple[int, ...], outputs: int, groups: int, batches: Pair) -> tuple[Pair, int]:
-    """The kernel's size and the outputs in a group, or a ValueError where the shapes do not belong together."""
+    """The kernel's size and the outputs in a group; a ValueError where the shapes do not belong together."""
     if channels != w[1] * groups or outputs != w[0] or w[0] % groups or batches[0] != batches[1]:
-        raise ValueError(f"convolution: got {channels} channels, {outputs} outputs, batches {batches}, {groups} groups "
-                         f"and weights {w}; want batches alike and weights [outputs, channels / groups, h, w]")  # fmt: skip
+        got = f"{channels} channels, {outputs} outputs, batches {batches}, {groups} groups, weights {w}"
+        raise ValueError(f"convolution: got {got}; want batches alike and weights [outputs, channels / groups, h, w]")
     return w[2:], w[0] // groups
 
 
@@ -70,6 +70,9 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     if x.dtype != np.float32:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu)
     rows, channels = w.shape[0] // group, w.shape[1]
+    if alone(w, group):
+        _check(x.shape[1], w.shape, y.shape[1], group, (x.shape[0], y.shape[0]))
+        return depthwise.forward(x, w, b, y, stride, pad, dilation, relu)
     one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
                    b is not None, relu, threads.count())  # fmt: skip
     taps = w.shape[2] * w.shape[3]
@@ -110,6 +113,9 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     if dy.dtype != np.float32:
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
     rows, channels = w.shape[0] // group, w.shape[1]
+    if alone(w, group):
+        _check(dx.shape[1], w.shape, dy.shape[1], group, (dx.shape[0], dy.shape[0]))
+        return depthwise.backward(dy, w, dx, stride, pad, dilation)
     taps = w.shape[2] * w.shape[3]
     passes, gaps = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation),
                              group, threads.count())  # fmt: skip
@@ -141,9 +147,23 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
     if dy.dtype != np.float32:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
+    if alone(dw, group):
+        _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))
+        depthwise.update(dy, x, dw, stride, pad, dilation)
+        return add_bias(dy, db)
     run, arguments = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad),
                              tuple(dilation), group, threads.count())  # fmt: skip
     run(dy, x, dw, *arguments)
+    add_bias(dy, db)
+
+
+def add_bias(dy, db) -> None:
+    """db[M] (or None) += the sum of dy[N, M, OH, OW] over images and pixels."""
     if db is not None:
         n, m, oh, ow = dy.shape
         threads.run(sum_channels, m, dy, db, n, m, oh * ow)
+
+
+def alone(w, group: int) -> bool:
+    """Whether every channel is convolved by itself; few outputs each make registers' tiles a waste."""
+    return group > 1 and w.shape[1] == 1 and w.shape[0] <= 4 * group

@@ -57,6 +57,13 @@ def part_row(dst, line, step, phases, pitch):
 
 
 @helper
+def place_taps(taps, spacing, step, pitch, offsets):
+    """offsets[j]: where the pixel j * spacing after a row's first lies in a row parted by part_row."""
+    for j in range(taps):
+        offsets[j] = j * spacing % step * pitch + j * spacing // step
+
+
+@helper
 def pad_row(dst, src, width, left, n, outside):
     """dst = src[left] .. src[left + n - 1], and `outside` where that is not one of 0 .. width - 1."""
     begin = min(max(0, -left), n)

@@ -84,6 +84,12 @@ def cache_folder_once(known=[]) -> Path | None:  # noqa: B006 - the list is the 
     return known[0]
 
 
+def cold() -> bool:
+    """Whether kernels must still be compiled, which takes some seconds, because none is cached."""
+    folder = cache_folder_once()
+    return folder is None or not any(folder.iterdir())
+
+
 def task(function) -> Task:
     return Task(function)
 

@@ -228,7 +228,7 @@ def _run_rows(name: str, x, y, winner, kernel, stride, pad) -> None:
 
     table, items, _ = _table(x.shape, y.shape[2:], tuple(kernel), tuple(stride), tuple(pad), threads.count())
     pitch = y.shape[3] + (kernel[1] - 1) // stride[1]
-    room = (stride[1] * pitch * (x.shape[2] + 1) + y.shape[3] + 255) // 16 * 16
+    room = (stride[1] * pitch * (x.shape[2] + 1) + y.shape[3] + 2 * kernel[1] + 255) // 16 * 16
     work = threads.scratch("work", room * threads.count())
     arrays = (x, y) if winner is None else (x, y, winner)
     threads.run(getattr(pool_rows, name), items, table, *arrays, work, pitch, room)

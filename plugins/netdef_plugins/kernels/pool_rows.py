@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .gather import pad_row, part_row
+from .gather import pad_row, part_row, place_taps
 from .native import helper, task, unpack
 from .pool2d import reach, windows
-from .simd import VL, keep_larger, load, shift, splat, store_bytes, store_first
+from .simd import VL, integers, keep_larger, load, shift, splat, store_bytes, store_first
 
 LOWEST, NONE, ONE = np.float32(-np.inf), np.float32(-1), np.float32(1)
 
@@ -21,7 +21,7 @@ def part_plane(g, x, pitch, line, out, outside):
 
 
 @helper
-def max_line(g, plane, pitch, o, firsts, y, winner):
+def max_line(g, plane, pitch, o, offsets, firsts, y, winner):
     """One row of outputs; `firsts` holds the first column of each window that lies within the image, -1 for none."""
     begin, end, start, _ = reach(o, g.sh, g.ph, g.kh, g.h)
     above = np.float32((begin - start) * g.kw)
@@ -34,7 +34,7 @@ def max_line(g, plane, pitch, o, firsts, y, winner):
         for h in range(begin, end):
             row, tap = shift(plane, h * g.sw * pitch + i), (h - start) * g.kw
             for j in range(g.kw):
-                v = load(shift(row, j % g.sw * pitch + j // g.sw))
+                v = load(shift(row, offsets[j]))
                 best, place = keep_larger(v, best, place, splat(np.float32(tap + j)))
         store_first(shift(y, i), best, g.ow - i)
         store_bytes(shift(winner, i), place, g.ow - i)
@@ -44,7 +44,9 @@ def max_line(g, plane, pitch, o, firsts, y, winner):
 def max_rows(job, item, thread):
     table, x, y, winner, work, pitch, room = unpack(job, "naabaii")
     g = windows(table)
-    line = shift(work, thread * room)
+    work = shift(work, thread * room)
+    offsets, line = integers(work), shift(work, 2 * g.kw)
+    place_taps(g.kw, 1, g.sw, pitch, offsets)
     firsts = shift(line, g.sw * pitch + 2 * VL)
     plane = shift(firsts, g.ow + 4 * VL)
     for i in range(g.ow):
@@ -54,14 +56,16 @@ def max_rows(job, item, thread):
         part_plane(g, shift(x, p * g.h * g.w), pitch, line, plane, LOWEST)
         for o in range(g.oh):
             out = (p * g.oh + o) * g.ow
-            max_line(g, plane, pitch, o, firsts, shift(y, out), shift(winner, out))
+            max_line(g, plane, pitch, o, offsets, firsts, shift(y, out), shift(winner, out))
 
 
 @task
 def average_rows(job, item, thread):
     table, x, y, work, pitch, room = unpack(job, "naaaii")
     g = windows(table)
-    line = shift(work, thread * room)
+    work = shift(work, thread * room)
+    offsets, line = integers(work), shift(work, 2 * g.kw)
+    place_taps(g.kw, 1, g.sw, pitch, offsets)
     sizes = shift(line, g.sw * pitch + 2 * VL)
     plane, zero = shift(sizes, g.ow + 4 * VL), ONE - ONE
     for i in range(g.ow):
@@ -75,6 +79,6 @@ def average_rows(job, item, thread):
                 for h in range(begin, end):
                     row = shift(plane, h * g.sw * pitch + i)
                     for j in range(g.kw):
-                        total = total + load(shift(row, j % g.sw * pitch + j // g.sw))
+                        total = total + load(shift(row, offsets[j]))
                 size = load(shift(sizes, i)) * splat(np.float32(tall))
                 store_first(shift(y, (p * g.oh + o) * g.ow + i), total / size, g.ow - i)
