@@ -1,4 +1,4 @@
-"""The models that come with netdef: whole folders, nets that hold together, settings that are Caffe's where they say so."""
+"""The models that come with netdef: whole folders, nets that hold together, Caffe's settings where they say so."""
 
 import subprocess
 import sys
@@ -97,7 +97,7 @@ def test_linear_regression_finds_least_squares():
 def test_the_perceptron_learns():
     solver = Solver.read(MODELS / "mlp/solver.prototxt")
     solver.step(600)
-    assert dict((name, value) for name, value, _ in solver.test())["accuracy"] > 0.9
+    assert {name: value for name, value, _ in solver.test()}["accuracy"] > 0.9
 
 
 @pytest.mark.parametrize("model", ["linear_regression"])
