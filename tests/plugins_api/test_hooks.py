@@ -161,8 +161,8 @@ def test_a_run_uses_them_all(files, capsys):
     assert [e[3] for e in events if e[0] == "iteration"] == [0.5, 0.25, 0.125]
     assert events[1][2:] == [0, ["loss"]] and events[-1][2] == "done"
     assert events[4][2:] == ["run_iter_2.caffemodel", "run_iter_2.solverstate"]
-    [(_, [w])] = [entry for entry in weights.read("run_iter_3.caffemodel") if entry[0] == "fc"]
-    np.testing.assert_allclose(np.asarray(w).reshape(2), trained_by_hand(), rtol=1e-5)
+    [w] = next(layer.blobs for layer in weights.read("run_iter_3.caffemodel") if layer.name == "fc")
+    np.testing.assert_allclose(w.data.reshape(2), trained_by_hand(), rtol=1e-5)
 
 
 def trained_by_hand():
