@@ -24,8 +24,8 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from netdef.sources.backends import open_records
     from netdef.sources.databases import Datums
-    from netdef.sources.lmdb import open_records
     from netdef.sources.mean import write_mean
     from netdef.sources.summary import mean
 

@@ -28,8 +28,8 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from netdef.report.tables import show_json
+    from netdef.sources.backends import open_records
     from netdef.sources.databases import Datums
-    from netdef.sources.lmdb import open_records
     from netdef.sources.summary import summary
 
     datums = Datums(open_records(Path(args.db)))

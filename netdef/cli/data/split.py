@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from netdef.sources import datum
-    from netdef.sources.lmdb import open_records
+    from netdef.sources.backends import open_records
     from netdef.sources.parts import named, stratified
 
     wanted = parts.shares(args)
