@@ -20,7 +20,11 @@ class Data(Stream):
 
     A label that is a vector, or several, has no place in a Datum. Write them as records of their own with float_data,
     under the same keys, into a second database, and read it with a second Data layer that has one top and the same
-    batch_size; both read in key order, so rows match. Do not shuffle these: each layer draws an order of its own.
+    batch_size; both read in key order, so rows match (netdef data images --label-count makes the two). Do not shuffle
+    these: each layer draws an order of its own.
+
+    Beyond Caffe's settings transform_param has random_flip_vertical, random_rotation, random_brightness,
+    random_contrast, random_saturation and random_noise, for training alone.
     """
 
     type = "Data"
@@ -50,12 +54,16 @@ class Data(Stream):
         return None if image is None else [(self.param.batch_size, *image), (self.param.batch_size,)]
 
 
-SKIP_BAD = Field("skip_bad", "bool", doc="Whether a record that cannot be read is reported and the next one taken.")
+SKIP_BAD = Field(
+    "skip_bad", "bool", default=False, doc="Whether a record that cannot be read is reported and the next one taken."
+)
 
 
 @hookimpl
 def netdef_options() -> list[Block]:
-    shuffle = Field("shuffle", "bool", doc="Whether records come in random order, anew in each epoch; slow on disks.")
+    shuffle = Field(
+        "shuffle", "bool", default=False, doc="Whether records come in random order, anew in each epoch; slow on disks."
+    )
     return [Block("data_param", [shuffle, SKIP_BAD])]
 
 

@@ -19,6 +19,9 @@ class ImageData(Stream):
     what it shuffled before, so that an order depends on all before it). Images of different sizes need new_height and
     new_width, a crop_size, or batch_size 1: then the top takes each image's size.
 
+    Beyond Caffe's settings transform_param has random_flip_vertical, random_rotation, random_brightness,
+    random_contrast, random_saturation and random_noise, for training alone.
+
     With `label_count: N` each line ends in N numbers, and labels have shape (batch, N): vectors, several classes.
     """
 
@@ -59,8 +62,15 @@ class ImageData(Stream):
 
 @hookimpl
 def netdef_options() -> list[Block]:
-    label_count = Field("label_count", "uint32", doc="How many numbers at a line's end are its label; 0 for one class.")
-    skip_bad = Field("skip_bad", "bool", doc="Whether an image that cannot be read is reported and the next one taken.")
+    label_count = Field(
+        "label_count", "uint32", default=0, doc="How many numbers at a line's end are its label; 0 for one class."
+    )
+    skip_bad = Field(
+        "skip_bad",
+        "bool",
+        default=False,
+        doc="Whether an image that cannot be read is reported and the next one taken.",
+    )
     return [Block("image_data_param", [label_count, skip_bad])]
 
 
