@@ -354,3 +354,34 @@ def test_an_hdf5_file_removed_between_epochs(tmp_path, monkeypatch):
     (tmp_path / "0.h5").unlink()
     with pytest.raises(SourceError, match=r"layer 'h' \(HDF5Data\): .*0.h5: no such file"):
         made.forward()
+
+
+def test_a_resumed_training_sees_what_an_uninterrupted_one_sees(db, tmp_path):
+    from netdef import prototxt, registry
+    from netdef.solver import Solver
+
+    text = f"""
+    net_param {{
+      layer {{ name: "d" type: "Data" top: "x" top: "label"
+        data_param {{ source: "{db}" batch_size: 4 backend: LMDB shuffle: true rand_skip: 5 }}
+        transform_param {{ crop_size: 5 mirror: true scale: 0.004 random_noise: 9 }} }}
+      layer {{ name: "f" type: "InnerProduct" bottom: "x" top: "f"
+        inner_product_param {{ num_output: 11 weight_filler {{ type: "xavier" }} }} }}
+      layer {{ name: "l" type: "SoftmaxWithLoss" bottom: "f" bottom: "label" top: "l" }}
+    }}
+    base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" max_iter: 9 snapshot_prefix: "{tmp_path}/s" random_seed: %d
+    """
+
+    def solver(seed):
+        return Solver(prototxt.parse(text % seed, registry.default().schema.message("SolverParameter"), "s.prototxt"))
+
+    whole = solver(3)
+    whole.step(5)
+    _, state = whole.snapshot()
+    whole.step(4)
+    resumed = solver(4)
+    resumed.step(2)  # batches of another seed are waiting
+    resumed.restore(state)
+    resumed.step(4)
+    for ours, theirs in zip(resumed.net.parameters, whole.net.parameters, strict=True):
+        np.testing.assert_array_equal(ours.blob.data, theirs.blob.data)
