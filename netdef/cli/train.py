@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from netdef.cli import flags
+from netdef.cli.failure import say
 
 HELP = """\
 Ctrl-C stops after the current iteration and leaves a snapshot; --snapshot continues from one, bit for bit.
 A second Ctrl-C stops at once. A run that a signal stopped ends with status 128 + its number, as shells do.
 The weights of the best test are kept as PREFIX_best.caffemodel, which netdef test and export take by default.
+Afterwards a report (curves, settings, layers, histograms, diagnosis) opens in any browser, without a network.
 On a terminal a bar shows the progress. Elsewhere, and in the file given with --log, come Caffe's log lines.
 
 examples:
@@ -33,6 +35,13 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--weights", type=flags.words, default=(), metavar="W,W2", help="start from these weights")
     parser.add_argument("--snapshot", metavar="STATE", help="continue from this .solverstate")
     parser.add_argument("--log", metavar="FILE", help="append Caffe's log lines to this file")
+    group = parser.add_argument_group("what is written about the run")
+    group.add_argument("--report", metavar="FILE.html", help="the report; default PREFIX_report.html")
+    group.add_argument("--curves", metavar="FILE.jsonl", help="all figures as JSON lines; default PREFIX_curves.jsonl")
+    group.add_argument("--no-report", action="store_true", help="write neither unless named")
+    group.add_argument("--csv", metavar="FILE.csv", help="the curves as a table")
+    group.add_argument("--plot", metavar="FILE.png", help="the curves as a picture (needs matplotlib)")
+    group.add_argument("--tensorboard", metavar="DIR", help="event files (needs tensorboard)")
     for name, default in (("sigint", "stop"), ("sighup", "snapshot")):
         parser.add_argument(
             f"--{name}_effect",
@@ -62,19 +71,21 @@ def run(args: argparse.Namespace) -> int:
         solver.restore(args.snapshot)
     elif args.weights:
         nets.load_weights(solver.net, args.weights)
-    with watching(solver, args.log), Signals(args.sigint_effect, args.sighup_effect, NOTE) as signals:
+    with watching(solver, args), Signals(args.sigint_effect, args.sighup_effect, NOTE) as signals:
         solver.wish = signals.take
         reason = solver.solve()
     return 128 + signals.stopped_by if signals.stopped_by and reason == "stopped early" else 0
 
 
 @contextlib.contextmanager
-def watching(solver: Any, log: str | None) -> Iterator[None]:
-    """A bar on a terminal, log lines elsewhere and in the file asked for."""
+def watching(solver: Any, args: argparse.Namespace) -> Iterator[None]:
+    """A bar on a terminal, log lines elsewhere and in the file asked for; at the end the files that show the run."""
+    from netdef.report.debug import DebugInfo
     from netdef.report.log import Log
     from netdef.report.terminal import is_terminal
 
     with contextlib.ExitStack() as stack:
+        logs = []
         if is_terminal(sys.stderr):
             from netdef.report.progress import Training
 
@@ -82,7 +93,65 @@ def watching(solver: Any, log: str | None) -> Iterator[None]:
             stack.callback(training.close)
             solver.observers.append(training)
         else:
-            solver.observers.append(Log(sys.stderr))
-        if log:
-            solver.observers.append(Log(stack.enter_context(Path(log).open("a"))))
+            logs.append(Log(sys.stderr))
+        if args.log:
+            logs.append(Log(stack.enter_context(Path(args.log).open("a"))))
+        for log in logs:
+            solver.observers += [log, DebugInfo(log)]
+        stack.enter_context(recording(solver, args))
         yield
+
+
+@contextlib.contextmanager
+def recording(solver: Any, args: argparse.Namespace) -> Iterator[None]:
+    """Keeps the run's curves; afterwards, however it ended, writes what was asked for and says what is seen."""
+    from netdef.report.record import Record
+
+    writes = solver.param.snapshot or solver.param.snapshot_after_train
+    default = f"{solver.prefix}_curves.jsonl" if writes and not args.no_report else None
+    curves = args.curves or default
+    record = Record(Path(curves) if curves else None)
+    solver.observers.append(record)
+    if args.tensorboard:
+        from netdef.report.tensorboard import TensorBoard
+
+        solver.observers.append(TensorBoard(args.tensorboard))
+    try:
+        yield
+    finally:
+        record.close()
+        if record.run.reason:
+            report = args.report or (f"{solver.prefix}_report.html" if default else None)
+            show(solver, record.run, args, report)
+
+
+def show(solver: Any, run: Any, args: argparse.Namespace, report: str | None) -> None:
+    """Files, then a few lines; a file that cannot be written is a warning, as the training itself is done."""
+    from netdef.errors import NetdefError
+    from netdef.report import journal
+    from netdef.report.diagnosis import diagnose
+
+    def html(run: Any, path: str) -> None:
+        from netdef.report.page import write_page
+
+        write_page(solver, run, path)
+
+    def png(run: Any, path: str) -> None:
+        from netdef.report.plots import write_png
+
+        write_png(run, path)
+
+    for path, write in ((args.csv, journal.write_csv), (args.plot, png), (report, html)):
+        try:
+            if path:
+                write(run, path)
+        except NetdefError as e:
+            say(f"warning: {e}")
+            report = None if path == report else report
+    if solver.judge is not None and solver.judge.best.iter >= 0:
+        kept = f", kept in {solver.best_path}" if solver.keeps else ""
+        say(f"best {solver.judge}{kept}")
+    for finding in diagnose(run):
+        say(f"diagnosis: {finding}")
+    if report:
+        say(f"report: {report}")

@@ -16,6 +16,7 @@ _PLACES = {"iteration": "solver.cpp:218", "train": "solver.cpp:237", "testing": 
 _PLACES |= {"test": "solver.cpp:397", "rate": "sgd_solver.cpp:105", "solving": "solver.cpp:272"}
 _PLACES |= {"policy": "solver.cpp:273", "weights": "solver.cpp:447", "state": "sgd_solver.cpp:273"}
 _PLACES |= {"last": "solver.cpp:310", "done": "solver.cpp:315", "stopped": "solver.cpp:295"}
+_PLACES |= {"debug": "net.cpp:593"}
 _PLACES |= {"running": "caffe.cpp:285", "batch": "caffe.cpp:308", "loss": "caffe.cpp:313", "mean": "caffe.cpp:325"}
 
 

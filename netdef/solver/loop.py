@@ -285,6 +285,11 @@ class Solver:
         """What the names of snapshots begin with."""
         return checkpoint.prefix(self)
 
+    @property
+    def best_path(self) -> Path:
+        """Where the weights of the best test are kept."""
+        return checkpoint.best_path(self)
+
     def snapshot(self) -> tuple[Path, Path]:
         """Write weights, then state; each is whole under its name or not there. Returns both paths."""
         model, state = checkpoint.write(self)

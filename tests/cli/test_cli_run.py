@@ -24,7 +24,9 @@ def trained(run, files):
 def test_training_logs_as_caffe_does(run, files):
     done = run("train", "--solver=solver.prototxt", "--log", "run.log")
     assert (done.status, done.out) == (0, "")
-    lines = [PREFIX.fullmatch(line).groups() for line in done.err.splitlines()]
+    own = [line for line in done.err.splitlines() if line.startswith("netdef: ")]
+    assert [line.split()[1] for line in own] == ["best", "report:"]
+    lines = [PREFIX.fullmatch(line).groups() for line in done.err.splitlines() if line not in own]
     texts = [text for _, text in lines]
     assert texts[:2] == ["Solving small", "Learning Rate Policy: step"]
     assert texts[2] == "Iteration 0, Testing net (#0)"
