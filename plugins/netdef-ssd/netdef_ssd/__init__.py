@@ -8,7 +8,7 @@ from netdef_ssd.evaluate import DetectionEvaluate
 from netdef_ssd.multibox import MultiBoxLoss
 from netdef_ssd.normalize import Normalize
 from netdef_ssd.permute import Permute
-from netdef_ssd.prior_box import PriorBox
+from netdef_ssd.prior_box import PriorBox, PriorBoxClustered
 from netdef_ssd.smooth_l1 import SmoothL1Loss
 
 __all__ = [
@@ -25,7 +25,17 @@ __all__ = [
 
 @hookimpl
 def netdef_layers() -> list[type]:
-    return [Permute, Normalize, PriorBox, DetectionOutput, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate, AnnotatedData]
+    return [
+        Permute,
+        Normalize,
+        PriorBox,
+        PriorBoxClustered,
+        DetectionOutput,
+        SmoothL1Loss,
+        MultiBoxLoss,
+        DetectionEvaluate,
+        AnnotatedData,
+    ]
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from netdef.layer import Block, Enum, Field
 CORNER, CENTER_SIZE, CORNER_SIZE = 1, 2, 3
 WARP, FIT_SMALL_SIZE, FIT_LARGE_SIZE_AND_PAD = 1, 2, 3
 
+PAD_MODES = ("CONSTANT", "MIRRORED", "REPEAT_NEAREST")
 CODE_TYPE = Enum("CodeType", ("CORNER", "CENTER_SIZE", "CORNER_SIZE"), first=1)
 
 NMS = Block(
@@ -13,6 +14,8 @@ NMS = Block(
         Field("nms_threshold", "float", 0.3, doc="Overlap above which the worse of two boxes goes."),
         Field("top_k", "int32", doc="How many of the best boxes of a class are looked at; all where it is left out."),
         Field("eta", "float", 1.0, doc="By what the threshold shrinks after each box kept, while above 0.5."),
+        Field("soft_nms", "bool", False, doc="jolibrain's: scores shrink instead. Refused."),
+        Field("theta", "float", 0.5, doc="jolibrain's: how much they shrink. Parsed only."),
     ),
 )
 
@@ -33,7 +36,7 @@ RESIZE = Block(
         Field("width_scale", "uint32", 0, doc="FIT_SMALL_SIZE: boxes are in units of this width."),
         Field(
             "pad_mode",
-            Enum("Pad_mode", ("CONSTANT", "MIRRORED", "REPEAT_NEAREST"), first=1),
+            Enum("Pad_mode", PAD_MODES, first=1),
             "CONSTANT",
             doc="What FIT_LARGE_SIZE_AND_PAD puts around the image.",
         ),
@@ -89,8 +92,12 @@ NOISE = Block(
         *_flags(posterize="Fewer colours.", erode="Erode by 3 x 3.", saltpepper="Salt and pepper."),
         Field("saltpepper_param", _SALT, doc="How much, and which."),
         *_flags(clahe="Equalize in tiles, contrast limited.", convert_to_hsv="To HSV.", convert_to_lab="To Lab."),
+        Field("all_effects", "bool", False, doc="jolibrain's: all of these, each as often as prob."),
     ),
 )
+
+
+SWITCHES = ("brightness", "contrast", "hue", "saturation", "random_order", "all_effects")
 
 
 def _distort(*fields: tuple[str, str]) -> tuple[Field, ...]:
@@ -101,6 +108,7 @@ DISTORT = Block(
     message="DistortionParameter",
     doc="Random changes of colour; the order of contrast and saturation is drawn too.",
     fields=_distort(
+        ("prob", "jolibrain's: how often each of what is switched on. Refused above 0."),
         ("brightness_prob", "How often something is added to all channels."),
         ("brightness_delta", "At most so much, either way; 0 to 255."),
         ("contrast_prob", "How often all channels are multiplied."),
@@ -112,7 +120,8 @@ DISTORT = Block(
         ("saturation_lower", "By at least this."),
         ("saturation_upper", "By at most this."),
         ("random_order_prob", "How often the channels are shuffled."),
-    ),
+    )
+    + tuple(_flags(**dict.fromkeys(SWITCHES, "jolibrain's switch for prob. Parsed only."))),
 )
 
 EXPAND = Block(
@@ -121,6 +130,22 @@ EXPAND = Block(
     fields=(
         Field("prob", "float", 1.0, doc="How often."),
         Field("max_expand_ratio", "float", 1.0, doc="How much larger at most, each side."),
+    ),
+)
+
+GEOMETRY = Block(
+    message="GeometryParameter",
+    doc="jolibrain's random perspective. Parsed, and refused where prob is above 0.",
+    fields=(
+        Field("prob", "float", 0.0, doc="How often."),
+        *(
+            Field(name, "bool", True, doc="Parsed only.")
+            for name in ("persp_horizontal", "persp_vertical", "zoom_out", "zoom_in")
+        ),
+        Field("zoom_factor", "float", 0.25, doc="Parsed only."),
+        Field("persp_factor", "float", 0.25, doc="Parsed only."),
+        Field("all_effects", "bool", False, doc="Parsed only."),
+        Field("pad_mode", Enum("Pad_mode", PAD_MODES, first=1), "MIRRORED", doc="Parsed only."),
     ),
 )
 
@@ -135,6 +160,7 @@ TRANSFORM = Block(
         Field("crop_w", "uint32", 0, doc="crop_size's width, where it is not square."),
         Field("distort_param", DISTORT, doc="Random changes of colour."),
         Field("expand_param", EXPAND, doc="Random zooming out."),
+        Field("geometry_param", GEOMETRY, doc="Parsed, and refused where it would do anything."),
     ),
 )
 

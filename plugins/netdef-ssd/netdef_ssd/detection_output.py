@@ -75,6 +75,8 @@ class DetectionOutput(ParameterFree):
         if not (p.nms_param.nms_threshold >= 0 and 0 < p.nms_param.eta <= 1):
             found = f"nms_threshold {p.nms_param.nms_threshold:g} and eta {p.nms_param.eta:g}"
             raise LayerError(f"{found}; want a threshold of 0 or more, and 0 < eta <= 1")
+        if p.nms_param.soft_nms:
+            raise LayerError("soft_nms is not supported; leave it out")
         check_code(p.code_type)
         self.threshold = p.confidence_threshold if p.HasField("confidence_threshold") else ALL
         self.top_k = p.nms_param.top_k if p.nms_param.HasField("top_k") else -1

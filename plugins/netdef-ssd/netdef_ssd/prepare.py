@@ -17,7 +17,16 @@ from netdef_ssd.records import BOX
 
 Array = np.ndarray
 READ = {"scale", "mirror", "crop_size", "mean_file", "mean_value", "force_color", "force_gray"}
-READ |= {"resize_param", "noise_param", "emit_constraint", "crop_h", "crop_w", "distort_param", "expand_param"}
+READ |= {
+    "resize_param",
+    "noise_param",
+    "emit_constraint",
+    "crop_h",
+    "crop_w",
+    "distort_param",
+    "expand_param",
+    "geometry_param",
+}
 """The options of transform_param that are honoured, or refused by name."""
 MIN_OVERLAP = EMIT.fields[0].type.numbers["MIN_OVERLAP"]
 WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
@@ -137,11 +146,23 @@ def _check(param: Any) -> None:
         raise LayerError(f"crop_h is {param.crop_h} and crop_w {param.crop_w}; want both or neither")
     if param.HasField("resize_param"):
         pictures.check_resize(param.resize_param)
-    for field, value in param.noise_param.ListFields():
-        if field.name not in ("prob", "saltpepper_param") and value and value != -1:
-            raise LayerError(f"noise_param: {field.name} is not supported; leave it out")
+    _check_others(param)
     if param.HasField("expand_param"):
         if param.expand_param.max_expand_ratio < 1:
             raise LayerError(f"max_expand_ratio is {param.expand_param.max_expand_ratio:g}; want 1 or more")
         if param.mean_file:
             raise LayerError("expand_param with mean_file: a larger image has no mean; want mean_value")
+
+
+def _check_others(param: Any) -> None:
+    """What other forks do, and what nobody here does."""
+    noise, distort = param.noise_param, param.distort_param
+    for field, value in noise.ListFields():
+        idle = value == -1 if field.name == "jpeg" else not value
+        if field.name in ("prob", "saltpepper_param") or idle or (field.name == "all_effects" and not noise.prob):
+            continue
+        raise LayerError(f"noise_param: {field.name} is not supported; leave it out")
+    if param.geometry_param.prob:
+        raise LayerError("geometry_param is not supported; leave it out")
+    if distort.prob:
+        raise LayerError("distort_param: prob is another fork's and not supported; want brightness_prob and so on")

@@ -14,6 +14,21 @@ ALIKE = 1e-6
 """Aspect ratios closer than this are one."""
 
 
+def _options(*fields: Field) -> Block:
+    more = (
+        Field("clip", "bool", False, doc="Whether boxes are cut at the image's border."),
+        Field("variance", "float", repeated=True, doc="Four, or one for all; 0.1 where it is left out."),
+        Field("img_size", "uint32", doc="Side of the image; that of the second bottom where it is left out."),
+        Field("img_h", "uint32", doc="Height of the image, where it is not square."),
+        Field("img_w", "uint32", doc="Width of the image, where it is not square."),
+        Field("step", "float", doc="Pixels of the image to a pixel of the map; image / map where it is left out."),
+        Field("step_h", "float", doc="The same downwards, where it differs."),
+        Field("step_w", "float", doc="The same across, where it differs."),
+        Field("offset", "float", 0.5, doc="Where in its pixel a centre lies, 0 to 1."),
+    )
+    return Block("prior_box_param", (*fields, *more), message="PriorBoxParameter", doc="Boxes over a feature map.")
+
+
 class PriorBox(ParameterFree):
     """Boxes (1, 2, 4 H W K) for a map of H x W: row 0 their corners in parts of the image, row 1 their variances.
 
@@ -26,33 +41,24 @@ class PriorBox(ParameterFree):
     bottoms = 2
     no_gradient = "all"
     reads = ()
-    options = Block(
-        "prior_box_param",
-        [
-            Field("min_size", "float", repeated=True, doc="Sides of the small squares, in pixels of the image."),
-            Field("max_size", "float", repeated=True, doc="One for each min_size, or none."),
-            Field("aspect_ratio", "float", repeated=True, doc="Width by height of further boxes; 1 is there anyway."),
-            Field("flip", "bool", True, doc="Whether 1 / r comes with each aspect ratio r."),
-            Field("clip", "bool", False, doc="Whether boxes are cut at the image's border."),
-            Field("variance", "float", repeated=True, doc="Four, or one for all; 0.1 where it is left out."),
-            Field("img_size", "uint32", doc="Side of the image; that of the second bottom where it is left out."),
-            Field("img_h", "uint32", doc="Height of the image, where it is not square."),
-            Field("img_w", "uint32", doc="Width of the image, where it is not square."),
-            Field("step", "float", doc="Pixels of the image to a pixel of the map; image / map where it is left out."),
-            Field("step_h", "float", doc="The same downwards, where it differs."),
-            Field("step_w", "float", doc="The same across, where it differs."),
-            Field("offset", "float", 0.5, doc="Where in its pixel a centre lies, 0 to 1."),
-        ],
-        message="PriorBoxParameter",
-        doc="Boxes over a feature map.",
+    options = _options(
+        Field("min_size", "float", repeated=True, doc="Sides of the small squares, in pixels of the image."),
+        Field("max_size", "float", repeated=True, doc="One for each min_size, or none."),
+        Field("aspect_ratio", "float", repeated=True, doc="Width by height of further boxes; 1 is there anyway."),
+        Field("flip", "bool", True, doc="Whether 1 / r comes with each aspect ratio r."),
     )
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         p = self.param
-        self.sides = sides(list(p.min_size), list(p.max_size), ratios(list(p.aspect_ratio), p.flip))
+        self.sides = self.boxes()
         self.variance = _variance(list(p.variance))
         self.image = _pair(p, "img_h", "img_w", "img_size")
         self.step = _pair(p, "step_h", "step_w", "step")
+
+    def boxes(self) -> tuple[tuple[float, float], ...]:
+        """Width and height of each box of a pixel."""
+        p = self.param
+        return sides(list(p.min_size), list(p.max_size), ratios(list(p.aspect_ratio), p.flip))
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         for shape in shapes:
@@ -77,6 +83,22 @@ class PriorBox(ParameterFree):
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         return [graph.const(self.priors(*map(graph.shape, inputs)), "priors")]
+
+
+class PriorBoxClustered(PriorBox):
+    """PriorBox with boxes of given width and height around each pixel's centre, as OpenVINO's Caffe has it."""
+
+    type = "PriorBoxClustered"
+    options = _options(
+        Field("width", "float", repeated=True, doc="Each box's width, in pixels of the image."),
+        Field("height", "float", repeated=True, doc="Each box's height."),
+    )
+
+    def boxes(self) -> tuple[tuple[float, float], ...]:
+        width, height = list(self.param.width), list(self.param.height)
+        if not width or len(width) != len(height) or min(width + height) <= 0:
+            raise LayerError(f"width {width} and height {height}; want as many of both, above 0")
+        return tuple(zip(width, height, strict=True))
 
 
 @lru_cache(maxsize=16)

@@ -125,6 +125,7 @@ def test_files_are_not_written_and_it_says_so(caplog, tmp_path):
     [
         (layer(share_location=False), r"locations of shape \(2, 96\); want \(2, 288\) for 24 priors"),
         (layer(nms="eta: 1.5"), "eta"),
+        (layer(nms="soft_nms: true"), "soft_nms"),
         (layer().replace("num_classes: 3", ""), "num_classes"),
     ],
 )

@@ -58,3 +58,13 @@ def test_an_image_of_another_size(size):
 def test_refused(given, message):
     with pytest.raises(LayerError, match=message):
         run(given)
+
+
+def test_boxes_of_given_sizes():
+    text = "width: 9.5 width: 20 height: 4 height: 7.25 step: 11 variance: 0.2"
+    x = {"x": np.zeros((1, 1, 2, 3)), "image": np.zeros((1, 1, 30, 44))}
+    got = fed(f'type: "PriorBoxClustered" prior_box_param {{ {text} }}', x).blobs["y"].data[0, 0].reshape(2, 3, 2, 4)
+    assert got[1, 2, 0] * [44, 30, 44, 30] == pytest.approx([27.5 - 4.75, 16.5 - 2, 27.5 + 4.75, 16.5 + 2])
+    assert got[1, 2, 1] * [44, 30, 44, 30] == pytest.approx([27.5 - 10, 16.5 - 3.625, 27.5 + 10, 16.5 + 3.625])
+    with pytest.raises(LayerError, match="as many of both"):
+        fed('type: "PriorBoxClustered" prior_box_param { width: 3 }', x)
