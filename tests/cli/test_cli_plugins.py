@@ -156,3 +156,56 @@ def test_plugins_are_denied_and_preferred(run, square):
     assert json.loads(done.out)["layers"][1]["plugin"] == "file:relu.py"
     both = json.loads(run("layers", "ReLU", "--plugin", "relu.py", "--json").out)
     assert {entry["plugin"] for entry in both} == {"file:relu.py", "netdef-nn:activation"}
+
+
+def test_json_says_everything_of_each_plugin(run, square):
+    (square.parent / "relu.py").write_text(SQUARE.replace('"Square"', '"ReLU"').replace('"Sq"', '"Rel"'))
+    flags = ["--plugin", "square.py", "--plugin", "relu.py", "--deny-plugins", "netdef-nn:loss"]
+    found = {plugin["name"]: plugin for plugin in json.loads(run("plugins", "--json", *flags).out)}
+    mine = found["file:square.py"]
+    assert mine.pop("ms") > 0
+    assert mine == {
+        "name": "file:square.py",
+        "distribution": "file:square.py",
+        "version": "",
+        "module": "square.py",
+        "state": "loaded",
+        "provides": {"layers": ["Square", "Sq"]},
+        "shared": {},
+        "error": "",
+    }
+    assert found["netdef-nn:loss"]["state"] == "denied" and found["netdef-nn:loss"]["provides"] == {}
+    assert found["file:relu.py"]["shared"] == {"ReLU": ["netdef-nn:activation"]}
+    assert found["netdef-nn:activation"]["shared"] == {"ReLU": ["file:relu.py"]}
+
+
+def test_twins_are_shown_with_what_decides(run, square):
+    (square.parent / "relu.py").write_text(SQUARE.replace('"Square"', '"ReLU"').replace('"Sq"', '"Rel"'))
+    says = "ReLU: provided by file:relu.py, netdef-nn:activation; "
+    out = run("plugins", "--plugin", "relu.py").out
+    assert says + "each layer's options decide, or NETDEF_PREFER=ReLU=PLUGIN\n" in out
+    out = run("plugins", "--plugin", "relu.py", "--prefer", "ReLU=netdef-nn").out
+    assert says + "netdef-nn is preferred\n" in out
+
+
+def test_options_that_fit_nowhere_fail_in_the_list(run, square):
+    text = (
+        SQUARE.replace('"Square"', '"Cube"')
+        .replace('"Sq"', '"Cu"')
+        .replace('"scale", "float", 1.5', '"scale", "string", "x"')
+    )
+    (square.parent / "cube.py").write_text(text)
+    done = run("plugins", "--plugin", "square.py", "--plugin", "cube.py")
+    assert done.status == 1
+    assert (
+        "file:cube.py: option 'scale' of SquareParameter is declared one way by file:cube.py, another way by "
+        "file:square.py: string cannot be read as float; deny one of the two plugins\n" in done.out
+    )
+    assert run("check", "net.prototxt", "--plugin", "square.py").status == 0
+
+
+def test_a_name_that_is_not_installed_is_said_to_be_none(run, square):
+    done = run("plugins", "--deny-plugins", "netdef-n")
+    assert (
+        done.err == "netdef: warning: NETDEF_DENY names 'netdef-n', which is not installed; did you mean 'netdef-nn'?\n"
+    )
