@@ -11,31 +11,14 @@ from netdef_ssd.permute import Permute
 from netdef_ssd.prior_box import PriorBox, PriorBoxClustered
 from netdef_ssd.smooth_l1 import SmoothL1Loss
 
-__all__ = [
-    "AnnotatedData",
-    "DetectionEvaluate",
-    "DetectionOutput",
-    "MultiBoxLoss",
-    "Normalize",
-    "Permute",
-    "PriorBox",
-    "SmoothL1Loss",
-]
+__all__ = ["AnnotatedData", "DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute"]
+__all__ += ["PriorBox", "PriorBoxClustered", "SmoothL1Loss"]
 
 
 @hookimpl
 def netdef_layers() -> list[type]:
-    return [
-        Permute,
-        Normalize,
-        PriorBox,
-        PriorBoxClustered,
-        DetectionOutput,
-        SmoothL1Loss,
-        MultiBoxLoss,
-        DetectionEvaluate,
-        AnnotatedData,
-    ]
+    found: list[type] = [Permute, Normalize, PriorBox, PriorBoxClustered, DetectionOutput]
+    return [*found, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate, AnnotatedData]
 
 
 @hookimpl

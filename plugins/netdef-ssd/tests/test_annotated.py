@@ -189,6 +189,7 @@ def test_shapes_are_declared_where_the_database_is_absent():
         ({"transform": "noise_param { decolorize: true }"}, "noise_param: decolorize is not supported"),
         ({"transform": "noise_param { prob: 0.1 all_effects: true }"}, "noise_param: all_effects is not supported"),
         ({"transform": "distort_param { prob: 0.5 brightness: true }"}, "distort_param: prob is another fork's"),
+        ({"transform": "geometry_param { prob: 0.5 }"}, "geometry_param"),
         ({"transform": "random_noise: 2"}, "AnnotatedData does not do random_noise"),
         ({"transform": "resize_param { height: 4 }"}, "width 0; want both"),
         ({"transform": "resize_param { height: 4 width: 4 height_scale: 3 }"}, "height_scale"),
