@@ -1,6 +1,7 @@
 """Which distribution provides a layer type or an option that nobody here does: known.tsv, read for unknown names."""
 
 import csv
+from collections.abc import Container
 from functools import lru_cache
 from importlib import resources
 
@@ -15,9 +16,9 @@ def table() -> dict[str, list[str]]:
     return found
 
 
-def of_type(name: str) -> str:
+def of_type(name: str, installed: Container[str] = ()) -> str:
     """Which distribution to install for a layer type, as the end of a message; empty where none is known."""
-    return _hint(name)
+    return _hint(name, installed)
 
 
 def of_field(message: str, field: str) -> str:
@@ -25,6 +26,6 @@ def of_field(message: str, field: str) -> str:
     return _hint(f"{message}.{field}")
 
 
-def _hint(name: str) -> str:
-    found = table().get(name, [])
+def _hint(name: str, installed: Container[str] = ()) -> str:
+    found = [distribution for distribution in table().get(name, []) if distribution not in installed]
     return f"; install {' or '.join(found)}, which provides it (pip install plugins/{found[0]})" if found else ""

@@ -72,6 +72,8 @@ def _layer_fault(cls: Any) -> str:
     missing = missing or [m for m in _OPERATIONS if not callable(getattr(cls, m, None))]
     if missing:
         return f"layer '{name}' lacks {' and '.join(missing)}"
+    if not all(hasattr(cls, member) for member in ("bottoms", "tops", "options", "reads", "claims")):
+        return f"layer '{name}' does not derive from netdef.layer.Layer"
     wrong = _wrong_declaration(cls)
     return f"layer '{name}' declares {wrong}" if wrong else ""
 

@@ -215,7 +215,8 @@ class Registry:
         raise PluginError(f"no plugin provides a layer for the role '{role}'{self._missing()}")
 
     def _hint(self, kind: str, name: str) -> str:
-        hint = known.of_type(name) if kind == "layers" else ""
+        there = {p.distribution for p in self.plugins}  # one that failed, or was denied, needs no installing
+        hint = known.of_type(name, there) if kind == "layers" else ""
         return (hint or nearest(name, self.names(kind))) + self._missing()
 
     def _missing(self) -> str:

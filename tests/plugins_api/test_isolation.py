@@ -163,6 +163,16 @@ def test_a_refusal_in_the_author_s_words_is_not_called_a_fault(write):
     assert str(caught.value) == "net.prototxt:3:1: layer 'it' (Shaky): n must be even"
 
 
+def test_a_class_with_the_three_operations_is_not_yet_a_layer(write):
+    registry = write(
+        ("class Shaky(Layer)", "class Shaky"),
+        ("return [Shaky]", "return [Shaky, Steady]"),
+        ("@hookimpl", 'class Steady(Shaky, Layer):\n    type = "Steady"\n\n\n@hookimpl'),
+    )
+    assert registry.plugins[-1].error == "layer 'Shaky' does not derive from netdef.layer.Layer"
+    assert registry.plugins[-1].provides == {"layers": ["Steady"]}
+
+
 def test_a_claim_that_raises_names_its_plugin(write, tmp_path):
     claims = "@classmethod\n    def claims(cls, layer_param):\n        return 1 / 0\n\n    def setup"
     registry = write(("def setup", claims))

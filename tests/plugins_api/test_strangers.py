@@ -108,6 +108,13 @@ def test_a_name_that_nobody_is_known_to_provide_has_the_nearest(bare):
         prototxt.parse("layer { convolutoin_param { } }", bare.schema.message("NetParameter"))
 
 
+def test_what_is_installed_but_was_denied_is_not_to_be_installed(monkeypatch):
+    monkeypatch.setattr(known, "table", lambda: {"ReLU": ["netdef-nn"]})
+    found = Registry(Settings(deny=("netdef-nn:activation",))).load()
+    with pytest.raises(PluginError, match=r"unknown layer type 'ReLU' .*not loaded, as the settings say: netdef-nn:a"):
+        found.find("layers", "ReLU")
+
+
 def test_several_that_provide_a_name_are_all_told(monkeypatch):
     monkeypatch.setattr(known, "table", lambda: {"BN": ["one", "two"]})
     assert known.of_type("BN") == "; install one or two, which provides it (pip install plugins/one)"

@@ -38,7 +38,7 @@ class TypeResult:
 def check(target: str, cases: Path | None, registry: Any) -> Iterator[TypeResult]:
     """The results for a distribution, a plugin, a file or a layer type, type by type.
 
-    Cases are sought in `cases`, else beside the plugin's module, in cases/ and tests/cases/ there and one folder up.
+    Cases are sought in `cases`, else in tests/cases/ and cases/ beside the plugin's module, one folder up, and here.
     Raises PluginError where there is nothing to check.
     """
     wanted = _wanted(target, registry)
@@ -83,7 +83,7 @@ def _files(cases: Path | None, plugins: list[Any]) -> list[Path]:
 def _places(plugin: Any) -> list[Path]:
     home = _home(plugin)
     up = [home, home.parent] if (home / "__init__.py").is_file() else [home]
-    return [folder / place for folder in up for place in ("tests/cases", "cases", "tests/layers")]
+    return [folder / place for folder in (*up, Path()) for place in ("tests/cases", "cases", "tests/layers")]
 
 
 def _home(plugin: Any) -> Path:
