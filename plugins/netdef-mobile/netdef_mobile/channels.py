@@ -1,6 +1,7 @@
 """Layers that only move numbers about: between the channels, and between channels and image."""
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 
@@ -8,16 +9,13 @@ from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 
 
 class Rearrangement(ParameterFree):
-    """y holds what x holds, in another order: x seen with more axes, these in another order, seen as y.
-
-    A subclass says both in `order`.
-    """
+    """y holds what x holds, in another order: x seen with more axes, these in another order, seen as y."""
 
     reads = ()
 
+    @abstractmethod
     def order(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """The finer shape that x is seen in, and its axes in the order that y has them."""
-        raise NotImplementedError
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         finer, axes = self.order(bottom[0].shape)

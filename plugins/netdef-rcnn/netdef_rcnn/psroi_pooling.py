@@ -6,7 +6,7 @@ import numpy as np
 
 from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
-from netdef_rcnn.regions import bins, check, images, pooled, rounded, stop, within
+from netdef_rcnn.regions import bins, count, images, pooled, rounded, rows, stop, within
 
 Array = np.ndarray
 
@@ -62,16 +62,15 @@ class PSROIPooling(ParameterFree):
         want = self.outputs * self.group**2
         if len(x) != 4 or x[1] != want:
             raise LayerError(f"maps of shape {x}; want {want} channels: output_dim * group_size^2")
-        return [(check(rois), self.outputs, self.group, self.group)]
+        return [(count(rois), self.outputs, self.group, self.group)]
 
     def _bins(self, rois: Array, x: Shape) -> Bins:
-        rois = rois.reshape(len(rois), -1)
         scale = rois.dtype.type(self.param.spatial_scale)
         low, high = rounded(rois[:, 1:3]) * scale, (rounded(rois[:, 3:5]) + 1) * scale
         size = np.maximum(high - low, rois.dtype.type(0.1))
-        columns, rows = (within(bins(low[:, k], size[:, k], self.group), x[3 - k]) for k in (0, 1))
-        top, bottom = (edge[:, None, :, None] for edge in (rows[0], np.maximum(*rows)))
-        left, right = (edge[:, None, None, :] for edge in (columns[0], np.maximum(*columns)))
+        across, down = (within(bins(low[:, k], size[:, k], self.group), x[3 - k]) for k in (0, 1))
+        top, bottom = (edge[:, None, :, None] for edge in (down[0], np.maximum(*down)))
+        left, right = (edge[:, None, None, :] for edge in (across[0], np.maximum(*across)))
         return Bins(images(rois, x[0])[:, None, None, None], top, bottom, left, right)
 
     def _grid(self) -> tuple[Array, Array, Array]:
@@ -79,7 +78,7 @@ class PSROIPooling(ParameterFree):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data
-        self.bins = found = self._bins(bottom[1].data, x.shape)
+        self.bins = found = self._bins(rows(bottom[1]), x.shape)
         sums = np.zeros((len(x), self.outputs, self.group, self.group, x.shape[2] + 1, x.shape[3] + 1))
         inner = sums[..., 1:, 1:]
         inner[...] = x.reshape(inner.shape)

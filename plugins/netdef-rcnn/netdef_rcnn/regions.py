@@ -16,30 +16,37 @@ def rounded(x: Array) -> Array:
     return np.copysign(whole + (size - whole >= 0.5), x)
 
 
-def check(rois: Shape, numbers: int = 5) -> int:
-    """How many regions a blob holds. Raises LayerError where its rows are of another length."""
-    if not rois or math.prod(rois[1:]) != numbers:
-        names = "image, x1, y1, x2, y2" if numbers == 5 else "image, first, last"
-        raise LayerError(f"regions of shape {rois}; want N x {numbers}: {names}")
+def count(rois: Shape) -> int:
+    """How many regions a blob holds. Nets are built with rows of any length, as scripts reshape them before a pass."""
+    if not rois:
+        raise LayerError("regions of shape (); want N x 5: image, x1, y1, x2, y2")
     return rois[0]
 
 
-def images(rois: Array, count: int) -> Array:
+def rows(rois: Blob, numbers: int = 5) -> Array:
+    """Regions as (N, numbers). Raises LayerError where their rows are of another length."""
+    if math.prod(rois.shape[1:]) != numbers:
+        names = "image, x1, y1, x2, y2" if numbers == 5 else "image, first, last"
+        raise LayerError(f"regions of shape {rois.shape}; want N x {numbers}: {names}")
+    return rois.data.reshape(-1, numbers)
+
+
+def images(rois: Array, batch: int) -> Array:
     """The image of each region. Raises LayerError for one that the batch does not have."""
     image = np.trunc(rois[:, 0])
-    wrong = ~((image >= 0) & (image < count))
+    wrong = ~((image >= 0) & (image < batch))
     if wrong.any():
         i = int(np.argmax(wrong))
-        raise LayerError(f"region {i} is of image {rois[i, 0]:g}; want 0 to {count - 1}, the images of the batch")
+        raise LayerError(f"region {i} is of image {rois[i, 0]:g}; want 0 to {batch - 1}, the images of the batch")
     return image.astype(np.intp)
 
 
-def bins(start: Array, size: Array, count: int) -> tuple[Array, Array]:
-    """`count` bins, which may overlap, of each interval: where each begins, and where it ends (that not included).
+def bins(start: Array, size: Array, many: int) -> tuple[Array, Array]:
+    """`many` bins, which may overlap, of each interval: where each begins, and where it ends (that not included).
 
-    start and size are (N,); the result (N, count), in whole numbers, not yet within the image.
+    start and size are (N,); the result (N, many), in whole numbers, not yet within the image.
     """
-    steps, width = np.arange(count + 1, dtype=size.dtype), (size / size.dtype.type(count))[:, None]
+    steps, width = np.arange(many + 1, dtype=size.dtype), (size / size.dtype.type(many))[:, None]
     begin, end = np.floor(steps[:-1] * width + start[:, None]), np.ceil(steps[1:] * width + start[:, None])
     return begin.astype(np.intp), end.astype(np.intp)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 from netdef_rcnn.bilinear import resample, weights
-from netdef_rcnn.regions import check, images, pooled, stop
+from netdef_rcnn.regions import count, images, pooled, rows, stop
 
 Array = np.ndarray
 
@@ -38,26 +38,26 @@ class ROIAlign(ParameterFree):
         x, rois = shapes
         if len(x) != 4:
             raise LayerError(f"maps of shape {x}; want images x channels x height x width")
-        return [(check(rois), x[1], *self.sizes)]
+        return [(count(rois), x[1], *self.sizes)]
 
     def _grids(self, rois: Array, image: Shape) -> list[tuple[Array, Array]]:
         """The two matrices of each region."""
-        corners = rois.reshape(len(rois), -1)[:, 1:5] * rois.dtype.type(self.param.spatial_scale)
+        corners = rois[:, 1:] * rois.dtype.type(self.param.spatial_scale)
         return [tuple(self._grid(c[1 - k], c[3 - k], image[k], self.sizes[k]) for k in (0, 1)) for c in corners]
 
-    def _grid(self, low: float, high: float, length: int, count: int) -> Array:
-        """[count, length]: the mean of each bin's places."""
+    def _grid(self, low: float, high: float, length: int, many: int) -> Array:
+        """[many, length]: the mean of each bin's places."""
         size = max(high - low, low.dtype.type(1))
-        places = max(1, int(np.ceil(size / count)))
-        at = low + (np.arange(count * places, dtype=low.dtype) + low.dtype.type(0.5)) * (size / (count * places))
-        return weights(at, length, 1.0).reshape(count, places, length).mean(axis=1)
+        places = max(1, int(np.ceil(size / many)))
+        at = low + (np.arange(many * places, dtype=low.dtype) + low.dtype.type(0.5)) * (size / (many * places))
+        return weights(at, length, 1.0).reshape(many, places, length).mean(axis=1)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        x, rois, y = bottom[0].data, bottom[1].data, top[0].data
-        image = images(rois.reshape(len(rois), -1), len(x))
+        x, rois, y = bottom[0].data, rows(bottom[1]), top[0].data
+        image = images(rois, len(x))
         self.maps = list(zip(image, self._grids(rois, x.shape[2:]), strict=True))
-        for n, (i, (rows, columns)) in enumerate(self.maps):
-            y[n] = resample(x[i], rows, columns)
+        for n, (i, grids) in enumerate(self.maps):
+            y[n] = resample(x[i], *grids)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         stop(propagate_down, bottom, 1)
@@ -65,8 +65,8 @@ class ROIAlign(ParameterFree):
             return
         dx = bottom[0].diff
         dx[...] = 0
-        for dy, (i, (rows, columns)) in zip(top[0].diff, self.maps, strict=True):
-            dx[i] += resample(dy, rows.T, columns.T)
+        for dy, (i, grids) in zip(top[0].diff, self.maps, strict=True):
+            dx[i] += resample(dy, *(grid.T for grid in grids))
 
     def to_onnx(self, graph, inputs):
         x, rois = inputs

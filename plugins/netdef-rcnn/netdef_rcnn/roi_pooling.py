@@ -4,7 +4,7 @@ import numpy as np
 
 from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
-from netdef_rcnn.regions import bins, check, images, pooled, rounded, stop, within
+from netdef_rcnn.regions import bins, count, images, pooled, rounded, rows, stop, within
 
 Array = np.ndarray
 SIDE = 7
@@ -44,14 +44,14 @@ class ROIPooling(ParameterFree):
         if len(x) != len(self.sizes) + 2:
             what = "time x height x width" if self.in_time else "height x width"
             raise LayerError(f"maps of shape {x}; want images x channels x {what}")
-        return [(check(rois, 3 if self.in_time else 5), x[1], *self.sizes)]
+        return [(count(rois), x[1], *self.sizes)]
 
     def edges(self, rois: Array, image: Shape) -> list[tuple[Array, Array]]:
         """Begin and end of the bins (N, count) along each axis of the map."""
         if self.in_time:
             zero = np.zeros(len(rois), rois.dtype)
             time = self._bins(rois[:, 1], rois[:, 2], self.param.temporal_scale, self.sizes[0])
-            space = [bins(zero, zero + SIDE, count) for count in self.sizes[1:]]
+            space = [bins(zero, zero + SIDE, n) for n in self.sizes[1:]]
             found = [time, *space]
         else:
             columns = ((2, 4), (1, 3))
@@ -59,9 +59,9 @@ class ROIPooling(ParameterFree):
             found = [self._bins(*c, self.param.spatial_scale, n) for c, n in zip(corners, self.sizes, strict=True)]
         return [within(edges, length) for edges, length in zip(found, image, strict=True)]
 
-    def _bins(self, low: Array, high: Array, scale: float, count: int) -> tuple[Array, Array]:
+    def _bins(self, low: Array, high: Array, scale: float, many: int) -> tuple[Array, Array]:
         low, high = rounded(low * low.dtype.type(scale)), rounded(high * low.dtype.type(scale))
-        begin, end = bins(np.zeros_like(low), np.maximum(high - low + 1, 1), count)
+        begin, end = bins(np.zeros_like(low), np.maximum(high - low + 1, 1), many)
         first = low.astype(np.intp)[:, None]
         return begin + first, end + first
 
@@ -69,7 +69,7 @@ class ROIPooling(ParameterFree):
         from netdef_rcnn.kernels import largest  # compiled, so when it is first needed
 
         x, y = bottom[0].data, top[0].data
-        rois = bottom[1].data.reshape(bottom[1].shape[0], -1)
+        rois = rows(bottom[1], 3 if self.in_time else 5)
         edges = [np.stack(both) for both in self.edges(rois, x.shape[2:])]
         self.place = np.empty(y.shape, np.int64)
         if not self.in_time:

@@ -266,5 +266,5 @@ def test_a_detector_trains_without_propagate_down():
 
 
 def test_pre_fixed_is_for_these_losses_alone():
-    with pytest.raises(LayerError, match="knows no such loss_param.normalization"):
+    with pytest.raises(LayerError, match="knows no such loss_param"):
         net("SoftmaxWithLoss", "loss_param { normalization: PRE_FIXED }", RNG.normal(size=(2, 3)), np.zeros(2))
