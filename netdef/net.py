@@ -271,9 +271,13 @@ class Net:
 
     def share_with(self, other: "Net") -> None:
         """Use the parameters of the other net's layers of the same names from now on; gradients stay apart."""
-        theirs = other.params
-        for name in self.params.keys() & theirs.keys():
-            mine, its = self.params[name], theirs[name]
+        theirs = [layer for layer in other.layers if layer.blobs]
+        for layer in (layer for layer in self.layers if layer.blobs):
+            name, mine = layer.name, layer.blobs
+            k = next((k for k, its in enumerate(theirs) if its.name == name), None)
+            if k is None:
+                continue
+            its = theirs.pop(k).blobs  # a name that is there twice stands for one layer after the other
             if len(mine) != len(its):
                 raise LayerError(f"layer '{name}' has {len(mine)} parameters here and {len(its)} in the other net")
             for i, (blob, source) in enumerate(zip(mine, its, strict=True)):

@@ -52,21 +52,23 @@ def load(layers: Sequence[Layer], *paths: Path | str, whole: bool = False) -> Re
     Raises WeightsError on a shape that differs, and with `whole` on a parameter that no file holds, before anything
     is copied.
     """
-    targets = {layer.name: layer for layer in layers if layer.blobs}
+    targets = [layer for layer in layers if layer.blobs]
     named = {layer.name for layer in layers}
-    looks = Counter(id(blob.storages[0]) for layer in targets.values() for blob in layer.blobs)
+    looks = Counter(id(blob.storages[0]) for layer in targets for blob in layer.blobs)
     report = Report()
     plan: list[tuple[Blob, Stored]] = []
     for path in paths:
+        left = {layer.name: [t for t in targets if t.name == layer.name] for layer in targets}
         for stored in read(path):
-            if stored.name in targets and stored.blobs:
-                plan += _pairs(targets[stored.name], stored, path, looks)
+            if stored.name in left and stored.blobs:
+                alike = left[stored.name]  # the first of a name in the file is for the first in the net, and so on
+                plan += _pairs(alike.pop(0) if len(alike) > 1 else alike[0], stored, path, looks)
                 report.loaded.append(stored.name)
             elif stored.blobs and stored.name not in named:
                 report.unused.append(stored.name)
     filled = {id(blob.storages[0]) for blob, _ in plan}
     report.loaded = list(dict.fromkeys(report.loaded))
-    report.at_filler = [n for n, t in targets.items() if any(id(blob.storages[0]) not in filled for blob in t.blobs)]
+    report.at_filler = [t.name for t in targets if any(id(blob.storages[0]) not in filled for blob in t.blobs)]
     if whole and report.at_filler:
         raise WeightsError(f"{', '.join(map(str, paths))} holds no weights for: {', '.join(report.at_filler)}")
     for blob, s in plan:

@@ -58,7 +58,9 @@ def write_hdf5(f: IO[bytes], layers: list[tuple[str, list[np.ndarray]]]) -> None
     with hdf5_into(f) as file:
         data = file.create_group("data")
         for name, arrays in layers:
-            group = data.create_group(name)
+            if name in data and any(key.isdecimal() for key in data[name]):
+                raise WeightsError(f"HDF5 cannot hold two layers named '{name}'; write a .caffemodel")
+            group = data.require_group(name)
             for i, x in enumerate(arrays):
                 group.create_dataset(str(i), data=x)
 

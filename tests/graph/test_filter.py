@@ -71,6 +71,13 @@ def test_any_of_two_rules_counts():
         assert bool(kept([neither], phase, level, stages.split())) == (not (first or second)), (neither, state)
 
 
+def test_all_but_the_layers_is_kept():
+    written = prototxt.parse('name: "n" force_backward: true layer { name: "a" exclude { } }', NET)
+    found = filter_net(written, TRAIN)
+    assert (found.name, found.force_backward, len(found.layer)) == ("n", True, 0)
+    assert found.state.level == 0
+
+
 def test_a_layer_without_rules_stays_and_the_order_holds():
     rules = ["", "include { phase: TEST }", "exclude { phase: TEST }", ""]
     assert kept(rules, TRAIN) == ["0", "2", "3"]

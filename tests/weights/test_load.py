@@ -93,6 +93,40 @@ def test_a_layer_that_has_lost_its_parameters_is_left_alone(tmp_path, pb):
     assert weights.load(net("a").layers, tmp_path / "w").at_filler == ["a"]
 
 
+TWINS = HEAD + "".join(
+    f'layer {{ name: "twin" type: "Dense" bottom: "{bottom}" top: "{top}" dense_param {{ outputs: 3 }} }}\n'
+    for bottom, top in (("x", "a"), ("a", "b"))
+)
+
+
+def test_layers_of_one_name_are_taken_one_after_the_other(tmp_path):
+    """9 of 108 public repositories repeat a name."""
+    source, target, shared = (toys.net(TWINS) for _ in range(3))
+    for i, p in enumerate(source.parameters):
+        p.blob.data[...] = i + 1
+    weights.load(target.layers, saved(tmp_path / "w", source))
+    assert [p.blob.data.flat[0] for p in target.parameters] == [1, 2, 3, 4]
+    shared.share_with(source)
+    assert [p.blob.data.flat[0] for p in shared.parameters] == [1, 2, 3, 4]
+    with pytest.raises(WeightsError, match=r"HDF5 cannot hold two layers named 'twin'; write a \.caffemodel"):
+        saved(tmp_path / "w.h5", source)
+    assert [p.name for p in tmp_path.iterdir()] == ["w"]
+
+
+def test_one_stored_layer_goes_to_the_first_of_its_name(tmp_path, pb):
+    """As in Caffe; the second is told to be at its filler, and a file that must be whole is refused."""
+    blobs = [pb.BlobProto(shape=pb.BlobShape(dim=shape), data=[5] * 9) for shape in ([3, 3],)]
+    blobs.append(pb.BlobProto(shape=pb.BlobShape(dim=[3]), data=[5] * 3))
+    layer = pb.LayerParameter(name="twin", blobs=blobs)
+    (tmp_path / "w").write_bytes(pb.NetParameter(layer=[layer]).SerializeToString())
+    target = toys.net(TWINS)
+    report = weights.load(target.layers, tmp_path / "w")
+    assert [p.blob.data.flat[0] for p in target.parameters] == [5, 5, 0, 0]
+    assert report.at_filler == ["twin"]
+    with pytest.raises(WeightsError, match="holds no weights for: twin"):
+        weights.load(target.layers, tmp_path / "w", whole=True)
+
+
 SHARED = HEAD + "".join(
     f'layer {{ name: "{name}" type: "Dense" bottom: "{bottom}" top: "{name}" param {{ name: "w" }} '
     f'param {{ name: "{b}" }} '
