@@ -1,49 +1,17 @@
-"""Tasks: functions compiled on first use, cached on disk, called by address from any thread without Python's lock."""
+"""Tasks: functions compiled on first use and called by address, from any thread, without Python's lock."""
 
-import hashlib
-import os
-import tempfile
-from pathlib import Path
-
-import numba
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, config, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
 
+from . import objects
 from .simd import F32, I64
 
 # Sums may be reordered into vectors; NaN and infinity keep their meaning.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 KINDS = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
 helper = njit(fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def _usable(folder: Path) -> bool:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return False
-    # Cached code is executed, so a folder that somebody else could have filled is not ours.
-    mine = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
-    return mine and os.access(folder, os.W_OK | os.X_OK)
-
-
-def cache_folder() -> Path | None:
-    """Where compiled kernels are kept: a folder named by what they depend on, in the first writable place, or None.
-
-    Numba looks only at the file a function stands in; the name holds a digest of all kernels, so that a changed helper
-    is never served stale.
-    """
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    user = getattr(os, "getuid", lambda: "user")()
-    places = [os.environ.get("NETDEF_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]
-    for place in [*places, os.path.join(tempfile.gettempdir(), f"netdef-{user}")]:
-        if place and _usable(folder := Path(place) / "netdef" / f"kernels-{digest.hexdigest()[:16]}"):
-            return folder
-    return None
 
 
 class Task:
@@ -60,34 +28,10 @@ class Task:
         """The native address of the body for arrays of `dtype`."""
         known = self.compiled.get(dtype)
         if known is None:
-            known = self.compiled[dtype] = compile_cached(self.function, self.signature(KINDS[np.dtype(dtype)]))
-        return known.address
-
-    @staticmethod
-    def signature(kind):
-        return types.void(types.CPointer(kind), types.intp, types.intp)
-
-
-def compile_cached(function, signature):
-    """`function` as native code of the C signature, from the disk where it was compiled before."""
-    folder, before = cache_folder_once(), config.CACHE_DIR
-    config.CACHE_DIR = str(folder) if folder else before
-    try:
-        return cfunc(signature, cache=folder is not None, fastmath=FAST, error_model="numpy")(function)
-    finally:
-        config.CACHE_DIR = before
-
-
-def cache_folder_once(known=[]) -> Path | None:  # noqa: B006 - the list is the memory
-    if not known:
-        known.append(cache_folder())
-    return known[0]
-
-
-def cold() -> bool:
-    """Whether kernels must still be compiled, which takes some seconds, because none is cached."""
-    folder = cache_folder_once()
-    return folder is None or not any(folder.iterdir())
+            kind = KINDS[np.dtype(dtype)]
+            signature = types.void(types.CPointer(kind), types.intp, types.intp)
+            known = self.compiled[dtype] = objects.address(self.function, signature, FAST)
+        return known
 
 
 def task(function) -> Task:

@@ -6,7 +6,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
-from .native import compile_cached
+from . import objects
 from .simd import I64
 
 # Slots of the shared block; those that are written by several threads stand on cache lines of their own.
@@ -117,9 +117,9 @@ def launch(pool, function, job, count):
             give_way()
 
 
-def compiled():
-    """serve and launch, compiled."""
+def compiled() -> tuple[int, int]:
+    """The addresses of serve and launch."""
     return (
-        compile_cached(serve, types.void(slots, types.intp, types.intp)),
-        compile_cached(launch, types.void(slots, types.int64, types.int64, types.int64)),
+        objects.address(serve, types.void(slots, types.intp, types.intp)),
+        objects.address(launch, types.void(slots, types.int64, types.int64, types.int64)),
     )

@@ -25,17 +25,14 @@ class Pool:
         self.count = count
         self.lock = threading.Lock()
         self.block = np.zeros(pool.SIZE, np.int64)
-        self.serve, self.launch = (self._callable(f) for f in pool.compiled())
+        serve, launch = pool.compiled()
+        self.serve = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(serve)
+        self.launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(launch)
         self.asleep = [False] * count
         self.doors = [threading.Semaphore(0) for _ in range(count)]
         self.open = True
         for thread in range(1, count):
             threading.Thread(target=self._work, args=(thread,), daemon=True, name=f"netdef-{thread}").start()
-
-    @staticmethod
-    def _callable(compiled):
-        kinds = [ctypes.c_int64] * len(compiled._sig.args)
-        return ctypes.CFUNCTYPE(None, *kinds)(compiled.address)
 
     def _work(self, thread: int) -> None:
         address = self.block.ctypes.data
