@@ -48,6 +48,8 @@ __all__ = ["TEST", "TRAIN", "Blob", "Block", "Context", "Enum", "Field", "Layer"
 __all__ += ["Metric", "ParameterFree", "Shape", "Source", "hookimpl"]
 
 Shape = tuple[int, ...]
+Changed = tuple[Any, list[np.ndarray]]
+"""A layer as a LayerParameter and its parameters, for netdef.surgery."""
 TRAIN, TEST = 0, 1
 
 
@@ -85,6 +87,8 @@ class Layer(ABC):
     """Whether the first top may be the first bottom's memory."""
     options: ClassVar[str | Block | None] = None
     """The option block it reads: a name from the schema, or a Block of its own."""
+    also: ClassVar[tuple[str, ...]] = ()
+    """Blocks beside its own that it reads, such as transform_param."""
     reads: Any = ("bottom",)
     """Whose data backward and update still need: "bottom", "top", both or none. May be a property."""
     shares: ClassVar[tuple[str, ...]] = ()
@@ -142,6 +146,18 @@ class Layer(ABC):
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         """The names of the outputs, made with graph.op, graph.const and graph.weight."""
         raise ExportError(f"{self.type} has no ONNX form")
+
+    def as_affine(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(g, b) where, in TEST, y = g x + b with a number of each for every channel (axis 1); None where it is not."""
+        return None
+
+    def absorbed(self, g: np.ndarray, b: np.ndarray) -> "Changed | None":
+        """The layer of the same type whose tops are g y + b, per channel (axis 1); None where there is none."""
+        return None
+
+    def as_convolution(self, bottom: Shape) -> "Changed | None":
+        """The layer that gives the same for a bottom (N, C, H, W) and more for a larger one; None where there is none."""
+        return None
 
     def add_blob(self, shape: Sequence[int], filler: Any = None, learns: bool = True) -> Blob:
         """A new parameter, filled by the FillerParameter given when the net is built; zero without one.

@@ -65,7 +65,8 @@ def _one(entry: Any) -> None:
     if not entry.block:
         print("\nIt takes no options.")
     for i, (message, options) in enumerate(entry.options.items()):
-        print(f"\n{entry.block} {{ }}" if i == 0 else f"\n{message}", end=":\n")
+        block = entry.block if i == 0 else entry.also.get(message)
+        print(f"\n{block} {{ }}:" if block else f"\n{message}:")
         show(("option", "type", "default", "meaning"), [_row(option, entry.plugin) for option in options])
 
 

@@ -53,7 +53,9 @@ class LayerDetails(LayerType):
     block: str
     """The option block's name in a layer; empty where there is none."""
     options: dict[str, list[Option]]
-    """By message, the block's own first, then those that its fields are made of."""
+    """By message, the block's own first, then those that its fields are made of, then those of `also`."""
+    also: dict[str, str]
+    """Blocks beside its own that it reads, by message."""
 
 
 @dataclass
@@ -143,9 +145,12 @@ def _details(registry: Registry, name: str, claim: Provided) -> LayerDetails:
     names = [n for n in (cls.type, *cls.aliases) if n != name]
     block = cls.options.name if isinstance(cls.options, Block) else cls.options or ""
     options = _messages(registry, cls.options) if cls.options else {}
+    for other in cls.also:
+        options |= _messages(registry, other)
+    also = {registry.schema.declared_type(other).name: other for other in cls.also}
     doc = inspect.cleandoc(cls.__doc__ or "")
     return LayerDetails(
-        **vars(_layer(name, claim)), doc=doc, aliases=names, loss=cls.is_loss, block=block, options=options
+        **vars(_layer(name, claim)), doc=doc, aliases=names, loss=cls.is_loss, block=block, options=options, also=also
     )
 
 

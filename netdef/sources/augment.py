@@ -9,28 +9,20 @@ from netdef.options import Block, Field
 from netdef.sources import draws
 from netdef.sources.image import cv2
 
+AMOUNTS = {
+    "random_rotation": "Training images are turned by up to so many degrees, either way.",
+    "random_brightness": "Up to so much, in units of the data, is added to a training image or taken away.",
+    "random_contrast": "A training image's distance from its mean grows or shrinks by up to so much; 0.2 is 20%.",
+    "random_saturation": "The same for each pixel's distance from its gray, in images of 3 channels.",
+    "random_noise": "Standard deviation, in units of the data, of noise added to each training value.",
+}
+FLIP = Field(
+    "random_flip_vertical", "bool", default=False, doc="Whether half of the training images stand on their heads."
+)
 OPTIONS = Block(
     message="TransformationParameter",
-    fields=(
-        Field("random_flip_vertical", "bool", doc="Whether half of the training images are turned upside down."),
-        Field("random_rotation", "float", doc="Training images are turned by up to so many degrees, either way."),
-        Field("random_brightness", "float", doc="Up to so much, in units of the data, is added to a training image."),
-        Field(
-            "random_contrast",
-            "float",
-            doc="A training image's distance from its mean grows or shrinks by up to so much; 0.2 is 20%.",
-        ),
-        Field(
-            "random_saturation", "float", doc="The same for each pixel's distance from its gray; images of 3 channels."
-        ),
-        Field(
-            "random_noise",
-            "float",
-            doc="Standard deviation, in units of the data, of noise added to each training value.",
-        ),
-    ),
+    fields=(FLIP, *(Field(name, "float", default=0.0, doc=doc) for name, doc in AMOUNTS.items())),
 )
-NAMES = tuple(field.name for field in OPTIONS.fields)
 GRAY = np.array([0.114, 0.587, 0.299], np.float32).reshape(3, 1, 1)
 """How much of blue, green and red is gray (ITU-R BT.601)."""
 
@@ -46,7 +38,7 @@ class Augment:
 
     def __init__(self, param: Any):
         self.flip: bool = getattr(param, "random_flip_vertical", False)
-        values = [float(getattr(param, name, 0.0)) for name in NAMES[1:]]
+        values = [float(getattr(param, name, 0.0)) for name in AMOUNTS]
         self.degrees, self.brightness, self.contrast, self.saturation, self.noise = values
         self.any = bool(self.flip or any(values))
 

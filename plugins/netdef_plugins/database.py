@@ -30,6 +30,7 @@ class Data(Stream):
     type = "Data"
     tops = (1, 2)
     options = "data_param"
+    also = ("transform_param",)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         param = self.param

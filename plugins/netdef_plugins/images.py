@@ -28,6 +28,7 @@ class ImageData(Stream):
     type = "ImageData"
     tops = (1, 2)
     options = "image_data_param"
+    also = ("transform_param",)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         param = self.param

@@ -21,6 +21,7 @@ class WindowData(Stream):
     type = "WindowData"
     tops = 2
     options = "window_data_param"
+    also = ("transform_param",)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         param, batch = self.param, batch_size(self)

@@ -244,3 +244,9 @@ def test_absent_database(run, tmp_path):
             *(["--test", "0.1"] if kind == "split" else []),
         )
         assert done.status == 1 and "none" in done.err and "Traceback" not in done.err
+
+
+def test_what_is_done_to_images_is_listed_with_their_layers(run):
+    for kind in ("Data", "ImageData", "WindowData"):
+        listed = run("layers", kind).out.split("transform_param { }:")[1]
+        assert "crop_size" in listed and "random_rotation" in listed
