@@ -10,7 +10,19 @@ from netdef.cli import failure
 from netdef.cli.flags import Parser, UsageError, add_common, spelled
 from netdef.names import nearest
 
-COMMANDS = ("train", "test", "time", "check", "export", "upgrade", "data", "layers", "plugins")
+COMMANDS = (
+    "train",
+    "test",
+    "time",
+    "check",
+    "export",
+    "tune",
+    "gradcheck",
+    "upgrade",
+    "data",
+    "layers",
+    "plugins",
+)
 
 EXAMPLES = """\
 examples:

@@ -41,3 +41,21 @@ def _figure() -> Any:
     except ImportError as e:
         raise NetdefError('a picture needs matplotlib: pip install "netdef-nn[plots]"; --report needs nothing') from e
     return Figure(figsize=(8, 6), layout="constrained")
+
+
+def write_scatter(points: dict[str, list[tuple[Any, float]]], label: str, path: Path | str) -> None:
+    """One panel for each name, its values across, the result up; numbers far apart on a log axis."""
+    figure = _figure()
+    for axis, (name, pairs) in zip(figure.subplots(1, len(points), sharey=True, squeeze=False)[0], points.items()):
+        xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
+        numbers = [x for x in xs if isinstance(x, int | float)]
+        if len(numbers) == len(xs) and numbers and min(numbers) > 0 and max(numbers) > 20 * min(numbers):
+            axis.set_xscale("log")
+        axis.scatter(xs if len(numbers) == len(xs) else [str(x) for x in xs], ys)
+        axis.set_xlabel(name)
+        axis.grid(alpha=0.3)
+    figure.axes[0].set_ylabel(label)
+    try:
+        figure.savefig(path, format="png", dpi=120)
+    except OSError as e:
+        raise NetdefError(f"cannot write {path}: {e.strerror or e}") from e

@@ -96,7 +96,7 @@ class Record:
     def start(self, solver: Any) -> None:
         param, net = solver.param, solver.net
         self.run = Run(net.name, param.max_iter, param.base_lr, solver.epoch_length)
-        self.run.classes, self.run.labels = _labels(net)
+        self.run.classes, self.run.labels = labels(net)
         self._began = time.monotonic()
         self._every = max(1, param.max_iter // MOST)
         if self.path is not None:
@@ -229,7 +229,7 @@ def take_up(run: Run, rows: Iterable[dict[str, Any]]) -> None:
             run.looks.append(Statistics(values["iter"], blobs, parameters))
 
 
-def _labels(net: Any) -> tuple[int, list[str]]:
+def labels(net: Any) -> tuple[int, list[str]]:
     """The classes of the first loss that compares a prediction with labels, and the blobs that losses take as labels.
 
     A label is a bottom that can have no gradient; its classes are the prediction's axis 1.
@@ -241,15 +241,15 @@ def _labels(net: Any) -> tuple[int, list[str]]:
         for top in layer.layer_param.top
     }
     sources = {top for layer in net.layers if isinstance(layer, Source) for top in layer.layer_param.top}
-    classes, labels = 0, []
+    classes, found = 0, []
     for i, layer in enumerate(net.layers):
         if not any(net.loss_weights[i]) or layer.no_gradient == "all" or 1 not in layer.no_gradient:
             continue
         name = layer.layer_param.bottom[1]
         name = behind.get(name, name)
         if name in sources:
-            labels.append(name)
+            found.append(name)
             shape, others = net.bottoms[i][0].shape, net.bottoms[i][1]
             if not classes and len(shape) > 1 and others.count * shape[1] == net.bottoms[i][0].count:
                 classes = shape[1]
-    return classes, labels
+    return classes, found
