@@ -70,7 +70,13 @@ class Total(Loss):
         bottom[0].diff[...] = dx
 
 
-REGISTRY = toys.registry(Logistic, Square, Shift, Total)
+class MaybeLabelled(Total):
+    """Total, with labels or without."""
+
+    type, bottoms, no_gradient = "MaybeLabelled", (1, 2), (1,)
+
+
+REGISTRY = toys.registry(Logistic, Square, Shift, Total, MaybeLabelled)
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
 X = np.array([[-1.5, 0.3, 0.9], [2, -0.2, 0.7]])
 
@@ -242,6 +248,10 @@ def test_the_weight_of_a_loss_survives_a_reshape():
 def test_readers_of_a_blob_sum_their_gradients():
     text = layer("Square", "x", "a") + layer("Logistic", "x", "b") + layer("Total", "a", "l") + layer("Total", "b", "m")
     assert gradient(text) == pytest.approx(numerical(text), abs=1e-7)
+
+
+def test_a_bottom_that_has_no_gradient_may_be_absent():
+    assert np.array_equal(gradient(layer("MaybeLabelled", "x", "l")), np.ones_like(X))
 
 
 def test_backward_writes_and_update_adds():
