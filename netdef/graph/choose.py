@@ -22,13 +22,15 @@ def provider(layer: Any, registry: Registry) -> Provided:
 
     The user's word counts (NETDEF_PREFER); else, of several plugins that provide the type, the one whose class declares
     every option the layer sets and the counts it has, and whose `claims` says yes. Raises PluginError at the layer's
-    place where that leaves none or several, and LayerError for an option of the block that the class does not read.
+    place where that leaves none or several, and LayerError for an option that the class would pass over in silence: in
+    its block, or, where others provide the type too, another plugin's block.
     """
     try:
         found = registry.find("layers", layer.type, lambda claim: refusal(layer, claim, registry))
     except PluginError as e:
         raise e.at(place(layer)) from None
-    unread = _unread(layer, found, registry, own_block_only=True)
+    alone = len(registry.claims("layers", layer.type)) == 1
+    unread = _unread(layer, found, registry, alone=alone)
     if unread:
         raise LayerError(f"{place(layer)}: {found.plugin.titled} {unread}")
     return found
@@ -43,7 +45,7 @@ def placed(error: BaseException, layer: Any, registry: Registry, kind: type[Netd
 
 def refusal(layer: Any, claim: Provided, registry: Registry) -> str:
     """Why a class is not meant for a layer; empty where it may be."""
-    unread = _unread(layer, claim, registry, own_block_only=False)
+    unread = _unread(layer, claim, registry, alone=False)
     wrong = unread or arity_fault(layer, claim.thing)
     if wrong:
         return wrong
@@ -51,25 +53,29 @@ def refusal(layer: Any, claim: Provided, registry: Registry) -> str:
         return "" if claim.thing.claims(layer) else "does not claim it"
 
 
-def _unread(layer: Any, claim: Provided, registry: Registry, own_block_only: bool) -> str:
-    """An option that the layer sets and the class would not read; empty where there is none."""
+def _unread(layer: Any, claim: Provided, registry: Registry, alone: bool) -> str:
+    """An option that the layer sets and the class would not read; empty where there is none.
+
+    Where the class is `alone`, blocks beside its own are passed over as Caffe does, for public nets are full of them,
+    and what its distribution declares in its block for another class may be there: its author knows of both.
+    """
     options = claim.thing.options
     own = options.name if isinstance(options, Block) else options
     for field, value in layer.ListFields():
         if field.name == own:
-            unread = _unread_in(field.name, value, claim, registry.schema)
+            unread = _unread_in(field.name, value, claim, registry.schema, alone)
         else:
-            unread = "" if own_block_only or _is_read(field, claim, registry.schema) else f"does not read {field.name}"
+            unread = "" if alone or _is_read(field, claim, registry.schema) else f"does not read {field.name}"
         if unread:
             return unread
     return ""
 
 
-def _unread_in(name: str, block: Any, claim: Provided, schema: Schema) -> str:
+def _unread_in(name: str, block: Any, claim: Provided, schema: Schema, alone: bool) -> str:
     options = claim.thing.options
     declared = {field.name: field for field in options.fields} if isinstance(options, Block) else {}
     for field, value in block.ListFields():
-        if field.name not in declared and not _is_read(field, claim, schema):
+        if field.name not in declared and not _is_read(field, claim, schema, alone):
             return f"does not read {field.name} of {name}"
         if field.enum_type is not None:
             kind = declared[field.name].type if field.name in declared else None
@@ -80,16 +86,19 @@ def _unread_in(name: str, block: Any, claim: Provided, schema: Schema) -> str:
     return ""
 
 
-def _is_read(field: Any, claim: Provided, schema: Schema) -> bool:
+def _is_read(field: Any, claim: Provided, schema: Schema, alone: bool = False) -> bool:
     """Whether an option that the class does not declare itself means something to it.
 
-    Caffe's own do, and what its distribution declares outside of classes. What its distribution declares in another
-    class does where the class names the block in words, as it then declares nothing of its own.
+    Caffe's own do, and what its distribution declares outside of classes. A class that names its block in words reads
+    all of a plugin's block, and of Caffe's what its distribution declares there.
     """
-    key = (field.containing_type.name, field.name)
-    owners, in_words = schema.owners(*key), isinstance(claim.thing.options, str)
-    is_block = field.containing_type.name == "LayerParameter"
-    return not owners or _has(owners if in_words and not is_block else schema.shared_by(*key), claim)
+    key, options = (field.containing_type.name, field.name), claim.thing.options
+    owners = schema.owners(*key)
+    if not owners or (alone and _has(owners, claim)):
+        return True
+    if isinstance(options, str) and key[0] != "LayerParameter":
+        return bool(schema.owners("LayerParameter", options)) or _has(owners, claim)
+    return _has(schema.shared_by(*key), claim)
 
 
 def _is_word_of(name: str, field: Any, claim: Provided, schema: Schema) -> bool:

@@ -15,6 +15,7 @@ import strangers
 from netdef import known, prototxt
 from netdef.errors import NetdefError, PluginError
 from netdef.graph.choose import provider
+from netdef.net import Net
 from netdef.registry import Registry, Settings
 from netdef.testing import load_cases
 
@@ -118,3 +119,76 @@ def test_what_is_installed_but_was_denied_is_not_to_be_installed(monkeypatch):
 def test_several_that_provide_a_name_are_all_told(monkeypatch):
     monkeypatch.setattr(known, "table", lambda: {"BN": ["one", "two"]})
     assert known.of_type("BN") == "; install one or two, which provides it (pip install plugins/one)"
+
+
+TWINS = '''
+import numpy as np
+from netdef.layer import Block, Field, Loss, ParameterFree, hookimpl
+
+
+class Normalize(ParameterFree):
+    """x / |x| along the channels: another fork's layer of that name, with options of its own."""
+
+    type = "Normalize"
+    options = Block("normalize_param", [Field("normalize_type", "string", "L2")], message="NormalizeParameter")
+
+    def forward(self, bottom, top):
+        top[0].data[...] = bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = top[0].diff
+
+
+class SmoothL1Loss(Loss):
+    """Another fork's, which says where the parabola ends instead of how steep it is."""
+
+    type, bottoms = "SmoothL1Loss", 2
+    options = Block("smoothl1_param", [Field("turn_point", "float", 1.0)])
+
+    def infer(self, *shapes):
+        return [()]
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 0
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+@hookimpl
+def netdef_layers():
+    return [Normalize, SmoothL1Loss]
+'''
+TWIN_NET = """
+layer { name: "x" type: "Input" top: "x" top: "z" input_param { shape { dim: 1 dim: 2 dim: 3 dim: 3 } } }
+layer { name: "ssd" type: "Normalize" bottom: "x" top: "a" norm_param { across_spatial: false } }
+layer { name: "other" type: "Normalize" bottom: "x" top: "b" normalize_param { normalize_type: "L2" } }
+layer { name: "l1" type: "SmoothL1Loss" bottom: "a" bottom: "z" bottom: "z" bottom: "z" top: "c" }
+layer { name: "l2" type: "SmoothL1Loss" bottom: "a" bottom: "z" top: "d" smoothl1_param { turn_point: 2 } }
+"""
+
+
+@pytest.mark.skipif("netdef-ssd" not in NAMES, reason="there is no plugins/netdef-ssd")
+def test_two_forks_of_one_type_in_one_net(tmp_path):
+    (tmp_path / "fork.py").write_text(TWINS)
+    found = strangers.registry.__wrapped__("netdef-ssd")
+    fork = found.load_file(str(tmp_path / "fork.py"))
+    assert not fork.error
+    net = Net(prototxt.parse(TWIN_NET, found.schema.message("NetParameter"), "twins.prototxt"), registry=found)
+    makers = {layer.name: provider(layer.layer_param, found).plugin.distribution for layer in net.layers}
+    assert [makers[name] for name in ("ssd", "other", "l1", "l2")] == [
+        "netdef-ssd",
+        fork.distribution,
+        "netdef-ssd",
+        fork.distribution,
+    ]
+    assert net.layers[net.index("ssd")].param.across_spatial is False
+    assert net.layers[net.index("l2")].param.turn_point == 2
+    plain = TWIN_NET.replace("norm_param { across_spatial: false }", "")
+    with pytest.raises(
+        PluginError, match=r"twins.prototxt:3:1: layer 'ssd' \(Normalize\): .* is claimed by netdef-ssd"
+    ):
+        Net(prototxt.parse(plain, found.schema.message("NetParameter"), "twins.prototxt"), registry=found)
+    found.settings.prefer = {"Normalize": "netdef-ssd"}
+    with pytest.raises(NetdefError, match=r"layer 'other' \(Normalize\)"):
+        Net(prototxt.parse(plain, found.schema.message("NetParameter"), "twins.prototxt"), registry=found)

@@ -141,11 +141,12 @@ def test_a_stranger_may_take_over_just_the_layers_that_set_its_own_option():
     assert maker(found, X + " pooling_param { kernel_size: 2 odd: true }") is ceil
 
 
-def test_the_user_s_word_comes_first():
+def test_the_user_s_word_comes_first_but_no_option_is_passed_over():
     a, b = twin(options=Block("a_param", [Field("n", "float")])), twin(options=Block("b_param", [Field("n", "float")]))
     found = registry(a, b, prefer={"Twin": "b-dist"})
     assert maker(found, X) is b
-    assert maker(found, X + " a_param { n: 1 }") is b
+    with pytest.raises(NetdefError, match=r"layer 't' \(Twin\): b-dist:main does not read a_param"):
+        made(found, X + " a_param { n: 1 }")
 
 
 def test_two_classes_of_one_plugin():
@@ -184,14 +185,20 @@ def test_an_option_of_another_plugin_is_not_ignored_in_silence():
     assert made(found, X + " twin_param { n: 3 }").param.n == 3
 
 
-def test_a_class_that_names_a_block_reads_what_its_distribution_declared_there():
+def test_a_class_that_names_a_block_reads_what_is_declared_there_but_not_what_strangers_add_to_caffe_s():
     declares, names = (
         twin(type="Declares", options=Block("twin_param", [Field("n", "float")])),
         twin(options="twin_param"),
     )
-    assert made(registry([declares, names]), X + " twin_param { n: 2 }").param.n == 2
-    with pytest.raises(NetdefError, match="b-dist:main does not read n of twin_param"):
-        made(registry(declares, names), X + " twin_param { n: 2 }")
+    for found in registry([declares, names]), registry(declares, names):
+        assert made(found, X + " twin_param { n: 2 }").param.n == 2
+    caffe_s = (
+        twin(type="Declares", options=Block("pooling_param", [Field("n", "float")])),
+        twin(options="pooling_param"),
+    )
+    assert made(registry(list(caffe_s)), X + " pooling_param { n: 2 }").param.n == 2
+    with pytest.raises(NetdefError, match="b-dist:main does not read n of pooling_param"):
+        made(registry(*caffe_s), X + " pooling_param { n: 2 }")
 
 
 # -- what each sees of its options ---------------------------------------------------------------------------------
