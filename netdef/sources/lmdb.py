@@ -1,12 +1,14 @@
 """LMDB, the database of Caffe's Data layer: read by number, written whole or not at all."""
 
 from collections.abc import Iterable, Iterator
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from netdef.errors import SourceError
 from netdef.files import replacing_folder
+from netdef.limits import readable
 from netdef.sources.records import Item, Records, Shared
 
 COMMIT = 1 << 24
@@ -73,7 +75,7 @@ def write_records(path: Path | str, items: Iterable[tuple[bytes, bytes]]) -> int
             with lmdb.open(str(part), map_size=ROOM, writemap=False, lock=False) as env:
                 return sum(_commit(env, piece) for piece in _pieces(items))
         except lmdb.Error as e:
-            raise SourceError(f"cannot write {path}: {_cause(e)}; nothing is left there") from None
+            raise SourceError(f"cannot write {path}: {_cause(e, part)}; nothing is left there") from None
 
 
 def _pieces(items: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
@@ -101,6 +103,9 @@ def _commit(env: Any, piece: list[tuple[bytes, bytes]]) -> int:
             env.set_mapsize(2 * env.info()["map_size"])
 
 
-def _cause(error: Exception) -> str:
-    """What the system said, without LMDB's name for the call."""
+def _cause(error: Exception, folder: Path) -> str:
+    """What the system said, without LMDB's name for the call; LMDB calls a full disk an input/output error."""
+    free = shutil.disk_usage(folder).free
+    if free < COMMIT:
+        return f"the disk is full, {readable(free)} are free"
     return str(error).rpartition(": ")[2] or str(error)

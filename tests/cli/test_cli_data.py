@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -141,12 +142,13 @@ def test_a_full_disk_leaves_nothing(run, photos, monkeypatch):
     import lmdb as library
 
     def full(env, piece):
-        raise library.DiskError("mdb_txn_commit: No space left on device")
+        raise library.DiskError("mdb_txn_commit: Input/output error")
 
     monkeypatch.setattr(lmdb, "_commit", full)
+    monkeypatch.setattr(lmdb.shutil, "disk_usage", lambda path: SimpleNamespace(free=2500))
     done = run("data", "images", "list.txt", "out", "--root", "photos/")
     assert done.status == 1
-    assert done.err == "netdef: error: cannot write out: No space left on device; nothing is left there\n"
+    assert done.err == "netdef: error: cannot write out: the disk is full, 2.5 kB are free; nothing is left there\n"
     assert sorted(p.name for p in photos.iterdir()) == ["list.txt", "photos"]
 
 
