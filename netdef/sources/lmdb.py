@@ -1,7 +1,7 @@
 """LMDB, the database of Caffe's Data layer: read by number, written whole or not at all."""
 
-from collections.abc import Iterable, Iterator
 import shutil
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
