@@ -156,7 +156,7 @@ class Layer(ABC):
         return None
 
     def as_convolution(self, bottom: Shape) -> "Changed | None":
-        """The layer that gives the same for a bottom (N, C, H, W) and more for a larger one; None where there is none."""
+        """The layer that gives the same for a bottom (N, C, H, W), and more for a larger one; None for no such."""
         return None
 
     def add_blob(self, shape: Sequence[int], filler: Any = None, learns: bool = True) -> Blob:

@@ -16,6 +16,7 @@ COMMANDS = (
     "time",
     "check",
     "export",
+    "weights",
     "tune",
     "gradcheck",
     "upgrade",

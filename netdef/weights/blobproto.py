@@ -105,9 +105,15 @@ def _array(value: Any, dtype: str, what: str) -> np.ndarray:
 
 
 def write_blob(x: np.ndarray) -> list[bytes | memoryview]:
-    """A BlobProto as pieces to be written one after the other; float64 goes to double_data, all else to data."""
+    """A BlobProto as pieces to be written one after the other.
+
+    float64 goes to double_data and float16 to NVCaffe's raw_data, where BVLC Caffe finds nothing; all else to data.
+    """
     shape = wire.bytes_field(SHAPE, wire.packed_ints(1, list(x.shape)))
-    field = DOUBLE_DATA if x.dtype == np.float64 else DATA
-    flat = np.ascontiguousarray(x, FIXED[field]).reshape(-1)
-    head = shape + wire.bytes_head(field, flat.nbytes)
-    return [head, flat.view(np.uint8).data] if flat.size else [shape]
+    if x.dtype == np.float16:
+        field, dtype, shape = RAW_DATA, "<f2", shape + wire.int_field(RAW_TYPE, 2)
+    else:
+        field = DOUBLE_DATA if x.dtype == np.float64 else DATA
+        dtype = FIXED[field]
+    flat = np.ascontiguousarray(x, dtype).reshape(-1)
+    return [shape + wire.bytes_head(field, flat.nbytes), flat.view(np.uint8).data] if flat.size else [shape]

@@ -88,13 +88,26 @@ def write_caffemodel(f: IO[bytes], name: str, layers: Iterable[tuple[Any, list[n
         bare.CopyFrom(layer_param)
         for left_out in ("netdef_origin", "blobs"):
             bare.ClearField(left_out)
-        head = bare.SerializeToString()
-        blobs = [write_blob(x) for x in arrays]
-        sizes = [sum(len(p) for p in pieces) for pieces in blobs]
-        heads = [wire.bytes_head(LAYER_BLOBS, size) for size in sizes]
-        f.write(wire.bytes_head(LAYER, len(head) + sum(map(len, heads)) + sum(sizes)))
-        f.write(head)
-        for blob_head, pieces in zip(heads, blobs, strict=True):
-            f.write(blob_head)
-            for piece in pieces:
-                f.write(piece)
+        _write_layer(f, bare.SerializeToString(), arrays)
+
+
+def write_stored(f: IO[bytes], name: str, layers: Iterable[StoredLayer]) -> None:
+    """Stream layers of which names, types and arrays are known, and no options: all that loading weights needs."""
+    f.write(wire.bytes_field(NET_NAME, name.encode()))
+    for layer in layers:
+        head = wire.bytes_field(LAYER_NAME, layer.name.encode())
+        if layer.type and not layer.type.isdecimal():  # a number is V1's, which has other ones
+            head += wire.bytes_field(LAYER_TYPE, layer.type.encode())
+        _write_layer(f, head, [stored.data for stored in layer.blobs if stored is not None])
+
+
+def _write_layer(f: IO[bytes], head: bytes, arrays: Iterable[np.ndarray]) -> None:
+    blobs = [write_blob(x) for x in arrays]
+    sizes = [sum(len(p) for p in pieces) for pieces in blobs]
+    heads = [wire.bytes_head(LAYER_BLOBS, size) for size in sizes]
+    f.write(wire.bytes_head(LAYER, len(head) + sum(map(len, heads)) + sum(sizes)))
+    f.write(head)
+    for blob_head, pieces in zip(heads, blobs, strict=True):
+        f.write(blob_head)
+        for piece in pieces:
+            f.write(piece)

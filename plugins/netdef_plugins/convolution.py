@@ -97,6 +97,20 @@ class Filters(Layer):
     def bias(self) -> Array | None:
         return self.blobs[1].data if self.param.bias_term else None
 
+    def absorbed(self, g: Array, b: Array) -> tuple[Any, list[Array]] | None:
+        if self.axis != 1:
+            return None
+        w, n = self.blobs[0].data, self.param.num_output
+        bias = g * self.bias if self.bias is not None else np.zeros_like(g)
+        changed = type(self.layer_param)()
+        changed.CopyFrom(self.layer_param)
+        changed.convolution_param.ClearField("bias_term")
+        return changed, [self.scaled(w, np.broadcast_to(g, n)), np.broadcast_to(bias + b, n)]
+
+    @abstractmethod
+    def scaled(self, w: Array, g: Array) -> Array:
+        """w with what leads to output o times g[o]."""
+
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         return [self._one_to_onnx(graph, x) for x in inputs]
 
@@ -143,6 +157,9 @@ class Convolution(Filters):
     def moved(self, image: Shape) -> Shape:
         return self.window.steps(image)
 
+    def scaled(self, w: Array, g: Array) -> Array:
+        return w * g.reshape(-1, *[1] * (w.ndim - 1))
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         w = self.blobs[0].data
         for x, y in zip(bottom, top, strict=True):
@@ -179,6 +196,11 @@ class Deconvolution(Filters):
 
     def moved(self, image: Shape) -> Shape:
         return self.window.spread(image)
+
+    def scaled(self, w: Array, g: Array) -> Array:
+        groups, outputs = self.param.group, w.shape[1]
+        by_group = w.reshape(groups, -1, *w.shape[1:])
+        return (by_group * g.reshape(groups, 1, outputs, *[1] * (w.ndim - 2))).reshape(w.shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         w = self.blobs[0].data

@@ -68,6 +68,28 @@ class InnerProduct(Layer):
     def macs(self, bottom_shapes, top_shapes):
         return math.prod(top_shapes[0]) * (self.blobs[0].count // self.param.num_output)
 
+    def absorbed(self, g, b):
+        if self.param.axis != 1:
+            return None
+        bias = g * self.blobs[1].data if self.param.bias_term else np.zeros_like(g)
+        changed = type(self.layer_param)()
+        changed.CopyFrom(self.layer_param)
+        changed.inner_product_param.ClearField("bias_term")
+        w = self.blobs[0].data * (g if self.param.transpose else np.reshape(g, (-1, 1)))
+        return changed, [w, np.broadcast_to(bias + b, self.param.num_output)]
+
+    def as_convolution(self, bottom):
+        if self.param.axis != 1 or len(bottom) != 4:
+            return None
+        p, old = self.param, self.layer_param
+        changed = type(old)(name=old.name, type="Convolution", bottom=old.bottom, top=old.top, param=old.param)
+        new = changed.convolution_param
+        new.num_output, new.kernel_h, new.kernel_w = p.num_output, bottom[2], bottom[3]
+        if not p.bias_term:
+            new.bias_term = False
+        w = self._matrix().reshape(p.num_output, *bottom[1:])
+        return changed, [w, *(blob.data for blob in self.blobs[1:])]
+
     def to_onnx(self, graph, inputs):
         x = graph.shape(inputs[0])
         axis = canonical(self.param.axis, x)

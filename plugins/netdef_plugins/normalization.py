@@ -107,6 +107,11 @@ class BatchNorm(ParameterFree):
         weight = 0 if factor[0] == 0 else 1 / factor[0]
         return mean * weight, variance * weight
 
+    def as_affine(self) -> tuple[Array, Array] | None:
+        mean, variance = self.moving()
+        factor = 1 / np.sqrt(variance + self.param.eps)
+        return (factor, -mean * factor) if self.fixed else None
+
     def remember(self, mean: Array, variance: Array, m: int) -> None:
         fraction = self.param.moving_average_fraction
         for blob, new in zip(self.blobs, (mean, variance * (m / max(m - 1, 1)), 1), strict=True):

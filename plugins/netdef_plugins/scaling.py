@@ -40,6 +40,10 @@ class Along(Layer):
             raise LayerError(f"a {self.type.lower()} of shape {operand} does not fit shape {x} from axis {start} on")
         return start, stop
 
+    def per_channel(self) -> bool:
+        """Whether it is a parameter for each channel, axis 1."""
+        return len(self.layer_param.bottom) == 1 and self.param.axis == 1 and len(self.blobs[0].shape) == 1
+
     def fold(self, operand: Blob, x: np.ndarray) -> np.ndarray:
         """An array of the bottom's shape as (outer, operand, inner)."""
         return fold(x, *self.span(x.shape, operand.shape))
@@ -71,6 +75,12 @@ class Scale(Along):
             self.add_blob(shape, given if self.param.HasField("filler") else default)
         if self.param.bias_term:
             self.add_blob(shape, self.param.bias_filler)
+
+    def as_affine(self):
+        if not self.per_channel():
+            return None
+        g = self.blobs[0].data
+        return g, self.blobs[1].data if self.param.bias_term else np.zeros_like(g)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         g = self.operand(bottom)
@@ -116,6 +126,10 @@ class Bias(Along):
     def setup(self, bottom_shapes):
         if len(bottom_shapes) == 1:
             self.add_blob(self.parameter_shape(bottom_shapes[0]), self.param.filler)
+
+    def as_affine(self):
+        b = self.blobs[0].data if self.per_channel() else None
+        return None if b is None else (np.ones_like(b), b)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         b = self.operand(bottom)
