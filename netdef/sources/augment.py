@@ -23,6 +23,7 @@ OPTIONS = Block(
     message="TransformationParameter",
     fields=(FLIP, *(Field(name, "float", default=0.0, doc=doc) for name, doc in AMOUNTS.items())),
 )
+NAMES = (FLIP.name, *AMOUNTS)
 GRAY = np.array([0.114, 0.587, 0.299], np.float32).reshape(3, 1, 1)
 """How much of blue, green and red is gray (ITU-R BT.601)."""
 
