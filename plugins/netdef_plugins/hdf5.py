@@ -14,6 +14,7 @@ class HDF5Data(Stream):
 
     The order of records is one endless row: a batch may span files and epochs. `shuffle` permutes files, and records
     within each file, anew in every epoch; both orders depend on the seed and the pass alone. Integers are converted.
+    Several targets are several tops, of any shape. `data_param { prefetch: N }` batches are read ahead, 4 by default.
     """
 
     type = "HDF5Data"

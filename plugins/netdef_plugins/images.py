@@ -18,6 +18,7 @@ class ImageData(Stream):
     directory, beside the prototxt and beside the list. `shuffle` draws another order for each epoch (Caffe shuffles
     what it shuffled before, so that an order depends on all before it). Images of different sizes need new_height and
     new_width, a crop_size, or batch_size 1: then the top takes each image's size.
+    `data_param { prefetch: N }` batches are made ahead, 4 by default.
 
     Beyond Caffe's settings transform_param has random_flip_vertical, random_rotation, random_brightness,
     random_contrast, random_saturation and random_noise, for training alone.
