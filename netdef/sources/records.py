@@ -10,7 +10,7 @@ import numpy as np
 
 from netdef.errors import SourceError
 
-STRIDE = 1024
+STRIDE = 64
 """A key is remembered for each so many records, so that a jump walks no further than that."""
 
 Item = tuple[bytes, Any]

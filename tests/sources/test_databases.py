@@ -14,7 +14,7 @@ from netdef.errors import NetdefError, SourceError
 from netdef.sources import leveldb, lmdb
 from netdef.sources.records import STRIDE
 
-ITEMS = [(b"%06d" % i, b"value %d" % i * 3) for i in range(2 * STRIDE + 300)]
+ITEMS = [(b"%06d" % i, b"value %d" % i * 3) for i in range(2500)]
 
 
 @pytest.fixture(scope="module")
