@@ -8,12 +8,14 @@ import numpy as np
 
 from netdef.errors import SourceError
 from netdef.sources import draws
-from netdef.sources.augment import Augment
+from netdef.sources.augment import OPTIONS, Augment
 from netdef.sources.image import COLOUR, GRAY, NATIVE
 from netdef.sources.mean import read_mean
 
 Shape = tuple[int, ...]
 TRAIN = 0
+READ = {"scale", "mirror", "crop_size", "mean_file", "mean_value", "force_color", "force_gray"}
+READ |= {field.name for field in OPTIONS.fields}
 
 
 class Transform:
@@ -23,7 +25,13 @@ class Transform:
     """
 
     def __init__(self, param: Any, phase: int, find: Callable[[str], Path] = Path):
-        """`param` is a TransformationParameter. Raises SourceError for settings that contradict one another."""
+        """`param` is a TransformationParameter. Raises SourceError for settings that contradict one another.
+
+        And for those that a plugin added for a layer of its own: to pass them over would change the images in silence.
+        """
+        unread = [field.name for field, _ in param.ListFields() if field.name not in READ]
+        if unread:
+            raise SourceError(f"transform_param: {unread[0]} is for another layer and not done here; leave it out")
         self.train = phase == TRAIN
         self.crop, self.mirror, self.scale = int(param.crop_size), bool(param.mirror), np.float32(param.scale)
         self.channels = _channels(param)

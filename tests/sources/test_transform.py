@@ -6,6 +6,8 @@ from netdef_proto import netdef_pb2
 
 from netdef import registry
 from netdef.errors import SourceError
+from netdef.options import Block, Field
+from netdef.schema import Schema
 from netdef.sources import draws
 from netdef.sources.augment import Augment
 from netdef.sources.mean import read_mean, write_mean
@@ -116,6 +118,14 @@ def test_refusals(settings, words):
     with pytest.raises(SourceError) as error:
         applied(IMAGES, **settings)
     assert words in str(error.value)
+
+
+def test_what_a_plugin_added_for_its_own_layers_is_refused():
+    block = Block(message="TransformationParameter", fields=(Field("turn_param", "bool"),))
+    found = Schema([("strangers", block)]).message("TransformationParameter")
+    Transform(found(scale=2), TRAIN)
+    with pytest.raises(SourceError, match="transform_param: turn_param is for another layer"):
+        Transform(found(turn_param=True), TRAIN)
 
 
 def test_mean_files(tmp_path):
