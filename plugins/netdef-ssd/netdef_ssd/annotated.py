@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from netdef.errors import NetdefError, SourceError
+from netdef.errors import AbsentError, NetdefError, SourceError
 from netdef.layer import Blob, Block, Enum, Field, LayerError, Shape, Source
 from netdef.sources import image
 from netdef.sources.draws import Keys
@@ -31,6 +31,7 @@ class AnnotatedData(Source):
 
     type = "AnnotatedData"
     tops = (1, 2)
+    also = ("data_param", "transform_param")
     options = Block(
         "annotated_data_param",
         [
@@ -64,8 +65,8 @@ class AnnotatedData(Source):
     def _path(self, source: str) -> Any:
         try:
             return self.context.find(source)
-        except NetdefError as e:
-            raise SourceError(f"{e}; want a database of AnnotatedDatum records") from None
+        except AbsentError as e:
+            raise AbsentError(f"{e}; want a database of AnnotatedDatum records") from None
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         return self.shapes
