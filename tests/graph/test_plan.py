@@ -227,6 +227,14 @@ def test_an_arena_is_smaller_than_the_blobs_one_by_one():
     assert plan.kept == 2 * 32 * 64 * 4
 
 
+def test_gradients_take_the_place_of_data_that_is_no_longer_needed():
+    """Sine reads its bottom: all data lives into the backward pass, but a gradient lives for two steps."""
+    net = toys.net("force_backward: true\n" + DEEP.replace('top: "b12"', 'top: "b12" loss_weight: 1'), 0, REGISTRY)
+    plan = memory.plan(net)
+    assert plan.unplanned >= 2 * 12 * 32 * 64 * 4
+    assert plan.arena <= (11 + 2) * 32 * 64 * 4
+
+
 def test_inputs_and_outputs_of_a_planned_net_keep_what_they_hold():
     net = toys.net(DEEP, registry_=REGISTRY, plan=True)
     x = np.random.default_rng(0).standard_normal((32, 64)).astype("f4")
