@@ -52,8 +52,9 @@ def test_layers_lists_every_type(run):
     assert lines[0].split() == ["type", "provider", "version", "bottoms", "tops", "in", "place", "onnx", "summary"]
     relu = next(line for line in lines if line.startswith("ReLU "))
     assert relu.split()[:7] == ["ReLU", "netdef-nn:activation", "0.1.0", "1", "1", "yes", "yes"]
-    found = {entry["type"]: entry for entry in json.loads(run("layers", "--json").out)}
-    assert len(found) == len(lines) - 1
+    listed = json.loads(run("layers", "--json").out)
+    found = {entry["type"]: entry for entry in listed}
+    assert len(listed) == len(lines) - 1
     assert found["ReLU"]["onnx"] == "yes" and found["SoftmaxWithLoss"]["onnx"] == "left out"
     assert all(entry["summary"] for entry in found.values())
 
