@@ -249,15 +249,15 @@ def test_a_detector_trains_without_propagate_down():
         layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
           convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "gaussian" std: 1 } } }
         layer { name: "rpn" type: "Convolution" bottom: "conv" top: "rpn"
-          convolution_param { num_output: 6 kernel_size: 1 weight_filler { type: "gaussian" std: 1 } } }
+          convolution_param { num_output: 6 kernel_size: 1 weight_filler { type: "gaussian" std: 0.1 } } }
         layer { name: "parts" type: "Slice" bottom: "rpn" top: "score" top: "moves" slice_param { slice_point: 2 } }
         layer { name: "rois" type: "Proposal" bottom: "score" bottom: "moves" bottom: "info" top: "rois"
           proposal_param { feat_stride: 8 base_size: 8 min_size: 1 ratio: 1 scale: 2 post_nms_topn: 3 } }
         layer { name: "pool" type: "ROIPooling" bottom: "conv" bottom: "rois" top: "pool"
           roi_pooling_param { pooled_h: 2 pooled_w: 2 spatial_scale: 0.125 } }
         layer { name: "loss" type: "Reduction" bottom: "pool" top: "loss" loss_weight: 1 }"""
-    made = Net(parse(text, registry.default().schema.message("NetParameter")), 0, dtype=np.float64)
-    made.blobs["data"].data[...] = RNG.normal(size=(1, 2, 6, 6))
+    made = Net(parse(text, registry.default().schema.message("NetParameter")), 0, dtype=np.float64, seed=1)
+    made.blobs["data"].data[...] = np.random.default_rng(1).normal(size=(1, 2, 6, 6))
     made.blobs["info"].data[...] = [[48, 48, 1]]
     made.forward()
     made.backward()
