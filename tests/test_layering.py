@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = """
 __main__ pytest_cases
 cli
-pycaffe report testing surgery
+pycaffe report testing surgery predict
 export solver
 read
 net

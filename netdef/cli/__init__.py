@@ -16,6 +16,7 @@ COMMANDS = (
     "time",
     "check",
     "export",
+    "predict",
     "weights",
     "tune",
     "gradcheck",

@@ -47,14 +47,14 @@ def add(subparsers: Any) -> None:
     group.add_argument(
         "--dynamic", type=flags.words, default=(), metavar="batch,image", help="sizes that the model leaves open"
     )
-    add_prepare(parser)
+    add_prepare(parser, "of what comes in; nets want BGR, as Caffe reads images, so that rgb is turned round")
     group = parser.add_argument_group("what the model takes")
     group.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw", help="channels first or last")
     group.add_argument("--uint8", action="store_true", help="bytes in place of floats")
     flags.add_state(parser, "TEST")
 
 
-def add_prepare(parser: flags.Parser) -> None:
+def add_prepare(parser: flags.Parser, order: str) -> None:
     """--mean, --scale and --channel-order: what Caffe does to an image before a net sees it."""
     group = parser.add_argument_group("images: (x - mean) * scale")
     group.add_argument(
@@ -64,7 +64,7 @@ def add_prepare(parser: flags.Parser) -> None:
     group.add_argument(
         "--channel-order",
         choices=("bgr", "rgb"),
-        help="of what comes in; nets want BGR, as Caffe reads images, so that rgb is turned round",
+        help=order,
     )
 
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
         net,
         args.output,
         outputs=args.blobs or None,
-        metadata=_metadata([path, *args.weights]),
+        metadata=_metadata([path, *args.weights]) | ({"channels": "rgb"} if args.channel_order == "rgb" else {}),
         every=True,
         dynamic=args.dynamic,
         prepare=prepare(args),
