@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from netdef_plugins.kernels import conv_nd
 
 conv2d = pytest.importorskip("netdef_plugins.kernels.conv2d")

@@ -101,7 +101,10 @@ def _linked(path: Path) -> int | None:
 def _save(path: Path, compiled) -> None:
     """Writes the function's object, and what it needs of its process, in one step."""
     module = binding.parse_assembly(compiled.inspect_llvm())
-    code = _machine().emit_object(module)
+    try:
+        code = compiled._library._get_compiled_object()
+    except (AttributeError, RuntimeError, ValueError):  # not Numba's public face: emit it once more where it changed
+        code = _machine().emit_object(module)
     names = [v.name for v in [*module.functions, *module.global_variables] if v.is_declaration]
     needs = [name for name in names if not name.startswith("llvm.")]
     head = json.dumps({"symbol": compiled.native_name, "needs": needs, "size": len(code)})
