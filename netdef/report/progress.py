@@ -19,17 +19,20 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from netdef.layer import Source
 from netdef.report.outputs import Result
 
 INTERVAL = 0.1  # seconds between two drawings
 
 
 class Speed(ProgressColumn):
-    """Iterations a second."""
+    """Iterations a second; images a second where the task says how many an iteration has."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.3g} it/s" if speed else "")
+        speed, images = task.finished_speed or task.speed, task.fields.get("images", 0)
+        if not speed:
+            return Text("")
+        return Text(f"{speed * images:,.0f} img/s" if images else f"{speed:.3g} it/s")
 
 
 class Pace:
@@ -89,6 +92,7 @@ class Training:
         name = f"training {solver.net.name}".rstrip()
         total, done = solver.param.max_iter, solver.iter
         self._task = self._bar.add_task(Text(name).markup, total=total, completed=done, loss=float("nan"), rate=0.0)
+        self._bar.update(self._task, images=_images(solver))
 
     def iteration(self, solver: Any, loss: float) -> None:
         done = min(solver.iter + 1, solver.param.max_iter)
@@ -101,6 +105,9 @@ class Training:
     def snapshot(self, solver: Any, paths: Sequence[Any]) -> None:
         self._line(solver, "saved", ", ".join(map(str, paths)))
 
+    def recovered(self, solver: Any, why: str) -> None:
+        self._line(solver, "recovered", f"rate {solver.rate:.3g}")
+
     def end(self, solver: Any, reason: str) -> None:
         self._bar.stop()
         self._line(solver, reason, "")
@@ -111,6 +118,14 @@ class Training:
 
     def _line(self, solver: Any, what: str, text: str) -> None:
         self._bar.console.print(Text(f"iteration {solver.iter}  {what}  {text}".rstrip()), soft_wrap=True)
+
+
+def _images(solver: Any) -> int:
+    """Records in an iteration; 0 where no source tells."""
+    net = solver.net
+    tops = (t for layer, tops in zip(net.layers, net.tops, strict=True) if isinstance(layer, Source) for t in tops)
+    shape = next((top.shape for top in tops), ())
+    return int(shape[0]) * solver.param.iter_size if shape else 0
 
 
 def test_line(results: Iterable[Result]) -> str:

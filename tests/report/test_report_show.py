@@ -92,8 +92,8 @@ def test_drawing_keeps_a_pace(monkeypatch):
 def test_training_shows_its_last_iteration(monkeypatch, capsys):
     solver = SimpleNamespace(
         iter=0,
-        net=SimpleNamespace(name="a[b]"),
-        param=SimpleNamespace(max_iter=3),
+        net=SimpleNamespace(name="a[b]", layers=[], tops=[]),
+        param=SimpleNamespace(max_iter=3, iter_size=1),
         smoothed_loss=0.5,
         rate=0.01,
     )
