@@ -229,5 +229,9 @@ class Metric(ParameterFree):
     no_gradient = "all"
     reads = ()
 
+    def overall(self, batches: list[np.ndarray], solver: Any) -> np.ndarray:
+        """What a test reports of its first top, as it was in each batch; `solver` is the SolverParameter, if any."""
+        return np.mean(batches, axis=0)
+
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         pass

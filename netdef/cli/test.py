@@ -34,7 +34,8 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     from netdef.cli import nets, settings
     from netdef.report.log import value_lines
-    from netdef.report.outputs import Mean, outputs
+    from netdef.report.outputs import outputs
+    from netdef.solver.summary import Summary
 
     path = flags.either(args, "model")
     weights = args.weights or [w for w in [nets.best_beside(path)] if w]
@@ -42,18 +43,17 @@ def run(args: argparse.Namespace) -> None:
         raise flags.UsageError("a test needs trained weights; give --weights W.caffemodel")
     net = nets.build(path, settings.plugins(args), 1, args.level, args.stage, seed=1, plan=True)
     nets.load_weights(net, weights)
-    mean, loss = Mean(), 0.0
+    summary, loss = Summary(net), 0.0
     with watching(args.iterations) as (log, step):
         log("running", f"Running for {args.iterations} iterations.")
         for i in range(args.iterations):
             loss += net.forward() / args.iterations
-            found = outputs(net)
-            mean.add(found)
-            log("batch", *value_lines(found, f"Batch {i}, ", weighed=False))
+            summary.add()
+            log("batch", *value_lines(outputs(net), f"Batch {i}, ", weighed=False))
             step()
         log("loss", f"Loss: {loss:g}")
-        log("mean", *value_lines(mean.results))
-    print("\n".join([f"Loss: {loss:g}", *value_lines(mean.results)]))
+        log("mean", *value_lines(summary.results()))
+    print("\n".join([f"Loss: {loss:g}", *value_lines(summary.results())]))
 
 
 @contextlib.contextmanager

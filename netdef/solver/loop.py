@@ -21,6 +21,7 @@ from netdef.solver.divergence import DivergenceError
 from netdef.solver.guests import Observer, naming, schedule
 from netdef.solver.nets import test_nets, train_net
 from netdef.solver.step import Updater
+from netdef.solver.summary import Summary
 from netdef.solver.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -259,8 +260,9 @@ class Solver:
         return results
 
     def test(self, k: int = 0) -> list[Result]:
-        """The mean of each output of test net k over its batches; empty when a signal stopped it."""
-        net, sums = self.test_nets[k], dict[str, Any]()
+        """What each output of test net k was over its batches, see Summary; empty when a signal stopped it."""
+        net = self.test_nets[k]
+        summary = Summary(net, self.param)
         counts, looks = passes.count(net), self._looks(net)
         for _ in range(self.test_iter[k]):
             wish = self.wish()
@@ -271,10 +273,8 @@ class Solver:
                 passes.rewind(net, counts)
                 return []
             passes.forward(net, looks)
-            for name in net.outputs:
-                sums[name] = sums.get(name, 0) + net.blobs[name].data.astype(np.float64)
-        mean = {name: np.asarray(total / self.test_iter[k]) for name, total in sums.items()}
-        results = [(name, value, net.loss_weight(name)) for name, value in mean.items()]
+            summary.add()
+        results = summary.results() if summary.passes else []
         self.tell("test", k, results)
         return results
 
