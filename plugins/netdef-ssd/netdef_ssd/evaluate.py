@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ class DetectionEvaluate(Metric):
     each detection, by image and label. A detection is right if the object of its label it overlaps most, by
     overlap_threshold or more, has not been found by a better one; neither right nor wrong if that object is difficult
     and evaluate_difficult_gt is off. Detections of image -1 leave rows of zeros at the end.
+
+    A test reports the mean of the classes' average precisions, see average_precision; the solver's ap_version and
+    show_per_class_result, which puts each class's own behind it, count. Classes without an object are left out.
 
     With name_size_file boxes are compared in pixels, whose last column counts (+ 1); the file's n-th image is the n-th
     that has detections, as in SSD.
@@ -104,6 +108,37 @@ class DetectionEvaluate(Metric):
                     right, wrong, taken[best] = 1, 0, True
             rows.append([*row[:3], right, wrong])
         return rows
+
+    def overall(self, batches: list[Array], solver: Any) -> Array:
+        rows = np.concatenate([batch.reshape(-1, 5) for batch in batches])
+        counts, found = rows[rows[:, 0] == -1], rows[(rows[:, 0] != -1) & (rows[:, 3] + rows[:, 4] > 0)]
+        version = solver.ap_version if solver is not None else "Integral"
+        values = []
+        for c in self.labels:
+            objects = counts[counts[:, 1] == c, 2].sum()
+            if objects:
+                values.append(average_precision(found[found[:, 1] == c, 2:4], objects, version))
+        whole = np.mean(values) if values else 0.0
+        return np.array([whole, *values] if solver is not None and solver.show_per_class_result else whole)
+
+
+def average_precision(found: Array, objects: float, version: str) -> float:
+    """Of rows (score, right), 1 or 0, where there are so many objects: the precision over recalls from 0 to 1.
+
+    Integral: the area below the curve as it is. MaxIntegral: with each precision the largest of a recall as high or
+    higher (VOC 2012). 11point: the mean of that at 0, 0.1 ... 1 (VOC 2007). Raises LayerError for another version.
+    """
+    right = found[np.argsort(-found[:, 0], kind="stable"), 1].cumsum()
+    recall = np.concatenate([[0.0], right / objects])
+    precision = right / np.arange(1, len(right) + 1)
+    if version == "Integral":
+        return float((precision * np.diff(recall)).sum())
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    if version == "MaxIntegral":
+        return float((best * np.diff(recall)).sum())
+    if version == "11point":
+        return float(np.mean([best[recall[1:] >= r / 10].max(initial=0) for r in range(11)]))
+    raise LayerError(f"ap_version is '{version}'; want Integral, MaxIntegral or 11point")
 
 
 def jaccard(a: Array, b: Array, size: tuple[int, int] | None) -> Array:

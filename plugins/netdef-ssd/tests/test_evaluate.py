@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import ssd_oracles as oracles
+from netdef_ssd.evaluate import average_precision
 from ssd_nets import fed, options
 
+from netdef import registry
 from netdef.errors import LayerError
 
 LEFT, RIGHT, MOST = [0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 0.45, 1]
@@ -72,3 +75,34 @@ def test_a_file_without_sizes(tmp_path):
 def test_the_background_is_refused():
     with pytest.raises(LayerError, match="a detection has the label of the background, 0"):
         rows([[0, 0, 0.5, *LEFT]])
+
+
+def test_average_precision():
+    rng = np.random.default_rng(0)
+    found = np.stack([rng.uniform(0, 1, 40), rng.integers(0, 2, 40)], axis=1)
+    assert average_precision(found, 30, "Integral") == pytest.approx(oracles.average_precision(found, 30))
+    two = np.array([[0.9, 1], [0.8, 0], [0.7, 1]])  # precisions 1, 1/2, 2/3 at recalls 1/2, 1/2, 1
+    assert average_precision(two, 2, "Integral") == pytest.approx(1 / 2 + 1 / 3)
+    assert average_precision(two, 2, "MaxIntegral") == pytest.approx(1 / 2 + 1 / 3)
+    assert average_precision(two, 2, "11point") == pytest.approx((6 + 5 * 2 / 3) / 11)
+    assert average_precision(two[:0], 2, "11point") == 0
+    with pytest.raises(LayerError, match="want Integral, MaxIntegral or 11point"):
+        average_precision(two, 2, "Area")
+
+
+def test_a_test_reports_the_mean_of_average_precisions():
+    """Batches have as many rows as there are detections, and a batch without any has one of label -1."""
+    net = fed(
+        'type: "DetectionEvaluate" detection_evaluate_param { num_classes: 3 }',
+        {"found": np.full((1, 1, 1, 7), -1.0), "objects": np.array(OBJECTS, float)[None, None]},
+    )
+    layer, batches = net.layers[-1], []
+    for detections in ([[0, 1, 0.5, *LEFT], [0, 1, 0.4, *RIGHT]], [[1, 2, 0.9, *LEFT]], [[0, -1] + [-1] * 5]):
+        net.blobs["found"].reshape(1, 1, len(detections), 7)
+        net.blobs["found"].data[...] = detections
+        net.forward()
+        batches.append(net.blobs["y"].data.copy())
+    # of class 1 two of six objects (three batches of two), both first; of class 2 one of three
+    assert layer.overall(batches, None) == pytest.approx((2 / 6 + 1 / 3) / 2)
+    solver = registry.default().schema.message("SolverParameter")(show_per_class_result=True)
+    assert layer.overall(batches, solver) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
