@@ -102,6 +102,13 @@ def test_multipliers_that_contradict_each_other_are_refused(mult):
     assert message.startswith("toy.prototxt:3:1: layer 'b'")
 
 
+def test_a_third_sharer_must_agree_with_the_second():
+    given = ("", "lr_mult: 2", "lr_mult: 3")
+    message = refused(*(layer(name, f'param {{ name: "w" {g} }}') for name, g in zip("abc", given, strict=True)))
+    assert "has lr_mult 2 in layer 'a' and 3 here" in message
+    assert message.startswith("toy.prototxt:4:1: layer 'c'")
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_multiplier_given_once_holds_for_all(first):
     given, plain = 'param { name: "w" lr_mult: 3 decay_mult: 0 }', 'param { name: "w" }'
