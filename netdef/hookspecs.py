@@ -35,6 +35,11 @@ def netdef_sources() -> dict[str, Any]:  # type: ignore[empty-body]
 
 
 @hookspec
+def netdef_importers() -> dict[str, Any]:  # type: ignore[empty-body]
+    """Importers by ONNX operator: functions (node) that add the layers which give the same; see netdef.cli import."""
+
+
+@hookspec
 def netdef_options() -> list[Any]:  # type: ignore[empty-body]
     """Option blocks beyond those that layer classes declare, such as fields added to an existing block."""
 

@@ -29,11 +29,16 @@ class Operated:
     def net(self, like: Net) -> Net:
         """It, built as another net was, with its weights in place."""
         made = Net(self.param, TEST, registry=like.registry, fill=False)
-        kept = [layer for layer in made.layers if layer.role != "split"]
+        self.give(made)
+        return made
+
+    def give(self, net: Net) -> None:
+        """Put the weights into a net that was built of `param`."""
+        written = {layer.name for layer in self.param.layer}
+        kept = [layer for layer in net.layers if layer.name in written]
         for layer, stored in zip(kept, self.weights, strict=True):
             for blob, x in zip(layer.blobs, stored.blobs, strict=True):
                 blob.data[...] = x.data.reshape(blob.shape) if x is not None else 0
-        return made
 
     def save(self, prefix: Path | str) -> tuple[Path, Path]:
         """Write PREFIX.prototxt and PREFIX.caffemodel; their paths."""

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = """
 __main__ pytest_cases
 cli
-pycaffe report testing surgery predict
+pycaffe report testing onnx_import predict
+surgery
 export solver
 read
 net

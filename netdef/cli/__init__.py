@@ -16,6 +16,7 @@ COMMANDS = (
     "time",
     "check",
     "export",
+    "import",
     "predict",
     "weights",
     "tune",

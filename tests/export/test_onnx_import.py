@@ -1,0 +1,108 @@
+"""Net -> ONNX -> net: equal outputs, or an operation refused by its name."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from nets import net as built
+from onnx import TensorProto, helper
+
+from netdef import read, weights
+from netdef import registry as registries
+from netdef.errors import ExportError
+from netdef.export import build
+from netdef.layer import TEST
+from netdef.onnx_import import imported
+from netdef.testing import load_cases
+from netdef.testing.bench import Bench
+
+CASES = sorted((Path(__file__).parents[1] / "layers").glob("*.prototxt"))
+COMES_BACK = {
+    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Deconvolution", "Dropout", "ELU",
+    "Eltwise", "Exp", "Flatten", "InnerProduct", "LRN", "Log", "PReLU", "Pooling", "Power", "ReLU", "Reshape", "Scale",
+    "Sigmoid", "Slice", "Softmax", "TanH",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+def test_every_layer_comes_back_or_is_refused(file, tmp_path):
+    registry, back = registries.default(), 0
+    for case in load_cases(file):
+        try:
+            model = build(Bench(case, registry, np.float32, phase=TEST).net).model
+        except Exception:
+            continue  # what cannot be exported is for other tests
+        onnx.save(model, tmp_path / "case.onnx")
+        try:
+            imported(tmp_path / "case.onnx", registry)  # compares
+        except ExportError as e:
+            assert str(e).startswith("operation '"), f"{case}: {e}"
+        else:
+            back += 1
+    assert back or file.stem not in COMES_BACK
+
+
+NET = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 13 dim: 12 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
+layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+
+def test_a_net_comes_back_to_be_trained(tmp_path):
+    net = built(NET, TEST)
+    for blob, low in zip(net.params["bn"], (-0.5, 0.5, 1), strict=True):
+        blob.data[...] = np.random.default_rng(0).uniform(low, 1.5, blob.shape)
+    onnx.save(build(net, dynamic=["batch"]).model, tmp_path / "net.onnx")
+    text, model = imported(tmp_path / "net.onnx", registries.default(), {"data": (2, 3, 13, 12)}).save(
+        tmp_path / "back"
+    )
+    again = read.net(text, TEST)
+    assert weights.load(again.layers, model).at_filler == []
+    x = np.random.default_rng(1).standard_normal((2, 3, 13, 12))
+    for n in (net, again):
+        n.blobs["data"].data[...] = x
+        n.forward()
+    np.testing.assert_allclose(again.blobs["prob"].data, net.blobs["prob"].data, rtol=1e-4)
+
+
+def model(*nodes, shape=(1, 2, 4, 4)):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "c", "h", "w"])
+    return helper.make_model(
+        helper.make_graph(list(nodes), "g", [x], [y]), opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (model(helper.make_node("Erf", ["x"], ["y"], name="e")), r"operation 'e' \(Erf\) has no form in Caffe"),
+        (model(helper.make_node("Relu", ["x"], ["y"]), shape=(1, 2, None, 4)), "give its shape: --shape x=1,3,224,224"),
+        (
+            model(helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], pads=[0, 0, 1, 1], strides=[1, 1])),
+            r"\(MaxPool\): pads \[0, 0\] and \[1, 1\]: no Pooling of Caffe",
+        ),
+        (model(helper.make_node("Pow", ["x", "x"], ["y"])), r"\(Pow\): input 1 is computed"),
+    ],
+)
+def test_what_has_no_form_is_named(tmp_path, made, said):
+    onnx.save(made, tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match=said):
+        imported(tmp_path / "m.onnx", registries.default())
+
+
+def test_a_file_that_is_no_model_is_told(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"nothing of the kind")
+    for name in ("m.onnx", "nothere.onnx"):
+        with pytest.raises(ExportError, match=name):
+            imported(tmp_path / name, registries.default())
