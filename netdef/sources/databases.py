@@ -25,6 +25,9 @@ class Datums:
         found = self.read(raw[1])
         return (image.decode(found.x, self.channels) if found.encoded else found.x), found.label
 
+    def together(self, raw: Sequence[Item]) -> tuple[np.ndarray, np.ndarray] | None:
+        return self.read.together([value for _, value in raw])
+
     def name(self, row: int) -> str:
         key = bytes(self.records.read([row])[0][0]).decode(errors="replace")
         return f"{self.records.path}: record {row} ('{key}')"

@@ -1,5 +1,6 @@
 """Datum: one record of a Caffe database, read from its bytes and written to them without an object per number."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 _INTS = {field << 3 | wire.VARINT: field for field in (CHANNELS, HEIGHT, WIDTH, LABEL, ENCODED)}
 _DATA = DATA << 3 | wire.BYTES
 _FLOAT, _FLOATS = FLOAT_DATA << 3 | wire.FIXED32, FLOAT_DATA << 3 | wire.BYTES
+SMALL = 1 << 14  # bytes of an image that is worth a copy
 TAIL = 32  # bytes that may follow the data in the short way
 _APART = np.dtype([("tag", "u1"), ("value", "<f4")])
 
@@ -48,6 +50,23 @@ class Reader:
             head = _head(found.x)
             self._layout = (head, found.x.shape) if view[: len(head)] == head else None
         return found
+
+    def together(self, buffers: Sequence[bytes | memoryview]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Images (N, channels, height, width) and labels where all are small and laid out as the last one; else None.
+
+        One copy of all and one look at each column take a tenth of the time of as many calls.
+        """
+        if self._layout is None:
+            return None
+        head, shape = self._layout
+        first, size, length = len(head), shape[0] * shape[1] * shape[2], len(buffers[0])
+        if size > SMALL or length != first + size + 2 or any(len(b) != length for b in buffers):
+            return None
+        rows = np.frombuffer(b"".join(buffers), np.uint8).reshape(len(buffers), length)
+        heads, tags, labels = rows[:, :first], rows[:, -2], rows[:, -1]
+        if (heads != np.frombuffer(head, np.uint8)).any() or (tags != LABEL << 3).any() or (labels > 127).any():
+            return None
+        return rows[:, first : first + size].reshape(-1, *shape), labels
 
 
 def _head(x: np.ndarray) -> bytes:

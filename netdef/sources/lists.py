@@ -61,6 +61,9 @@ class Images:
         x = image.decode(self.bytes(row), self.channels)
         return (image.resize(x, *self.size) if self.size else x), self.entries[row][1]
 
+    def together(self, raw: Sequence[int]) -> None:
+        """Files come one by one."""
+
     def bytes(self, row: int) -> bytes:
         """The file as it is. Raises SourceError."""
         try:

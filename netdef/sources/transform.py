@@ -58,8 +58,11 @@ class Transform:
             )
         return (channels, self.crop, self.crop) if self.crop else x
 
-    def apply(self, images: Sequence[np.ndarray], out: np.ndarray, key: int) -> None:
+    def apply(self, images: Sequence[np.ndarray] | np.ndarray, out: np.ndarray, key: int) -> None:
         """Write image i to out[i], float; random numbers are functions of the key and i."""
+        if isinstance(images, np.ndarray) and not (self.crop or self.mirror or (self.train and self.augment.any)):
+            self._scaled(images, out, self.mean)
+            return
         u = draws.uniform(key, len(images), 3 + Augment.DRAWS)
         for i, x in enumerate(images):
             self._one(self._changed(x, u[i, 3:], key, i), out[i], *u[i, :3])
@@ -73,10 +76,14 @@ class Transform:
         if mean is not None and self.mean_file:
             mean = mean[:, rows, columns]
         if self.mirror and side < 0.5:
-            y[...] = _mirrored(x[:, rows], columns)
+            x = _mirrored(x[:, rows], columns)
             mean = None if mean is None else mean[:, :, ::-1]
         else:
-            y[...] = x[:, rows, columns]
+            x = x[:, rows, columns]
+        self._scaled(x, y, mean)
+
+    def _scaled(self, x: np.ndarray, y: np.ndarray, mean: np.ndarray | None) -> None:
+        y[...] = x
         if mean is not None:
             y -= mean
         if self.scale != 1:

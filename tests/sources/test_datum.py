@@ -79,3 +79,19 @@ def test_damage_is_told(data, words):
     with pytest.raises(SourceError) as error:
         datum.read(data)
     assert words in str(error.value)
+
+
+def test_small_ones_of_one_layout_are_read_together():
+    read = datum.Reader()
+    images = [image(shape=(2, 3, 4)) + np.uint8(i) for i in range(5)]
+    data = [message(x, i).SerializeToString() for i, x in enumerate(images)]
+    assert read.together(data) is None  # no layout is known yet
+    read(data[0])
+    found = read.together([memoryview(d) for d in data])
+    np.testing.assert_array_equal(found[0], images)
+    assert found[1].tolist() == list(range(5))
+    for odd in (message(images[0], 128), message(image(shape=(1, 3, 8))), message(images[0], 1, encoded=True)):
+        assert read.together([data[0], odd.SerializeToString()]) is None
+    assert read.together([data[0], b"\x09" + data[1][1:]]) is None
+    read(message(image(shape=(1, 200, 200))).SerializeToString())
+    assert read.together(data) is None

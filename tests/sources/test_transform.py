@@ -187,3 +187,13 @@ def test_rotation_turns_about_the_centre():
     turn = Augment(param(random_rotation=90))
     y = turn(x, np.array([1, 1, 0, 0, 0.0]), 0, 0)  # a quarter turn, counterclockwise: right goes up
     assert y[0, 4, 4] == pytest.approx(1, abs=1e-3) and y[0, 1, 4] == pytest.approx(2, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("settings", [{}, {"scale": 0.3, "mean_value": [9, 8, 7]}, {"mirror": True, "mean_value": [3]}])
+def test_one_array_of_images_gives_what_single_ones_do(settings, dtype):
+    transform, found = Transform(param(**settings), TRAIN), []
+    for images in (IMAGES, list(IMAGES)):
+        found.append(np.empty(IMAGES.shape, dtype))
+        transform.apply(images, found[-1], 5)
+    np.testing.assert_array_equal(*found)
