@@ -8,7 +8,7 @@ import pytest
 
 from netdef import files
 from netdef.errors import NetdefError
-from netdef.files import check_writable, finder, replacing, replacing_path
+from netdef.files import check_writable, finder, replacing, replacing_folder, replacing_path
 
 
 def test_the_working_directory_comes_before_the_prototxts(tmp_path, monkeypatch):
@@ -57,6 +57,46 @@ def test_the_mode_is_what_open_would_have_given(tmp_path):
         f.write(b"x")
     (tmp_path / "g").touch()
     assert stat.S_IMODE(os.stat(tmp_path / "f").st_mode) == stat.S_IMODE(os.stat(tmp_path / "g").st_mode)
+
+
+def test_nothing_of_the_process_is_left_changed(tmp_path):
+    """Neither the umask nor the number of open files."""
+    mask = os.umask(0o027)
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        with replacing(tmp_path / "f") as f:
+            f.write(b"x")
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert os.umask(0o027) == 0o027
+        assert stat.S_IMODE(os.stat(tmp_path / "f").st_mode) == 0o640
+    finally:
+        os.umask(mask)
+
+
+def test_a_whole_folder_takes_the_name(tmp_path):
+    with replacing_folder(tmp_path / "d") as folder:
+        (folder / "f").write_text("new")
+        assert not (tmp_path / "d").exists(), "until the block has ended"
+    assert (tmp_path / "d" / "f").read_text() == "new"
+    assert os.listdir(tmp_path) == ["d"]
+    (tmp_path / "plain").mkdir()
+    assert os.stat(tmp_path / "d").st_mode == os.stat(tmp_path / "plain").st_mode
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), replacing_folder(tmp_path / "d") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "f").touch()
+        _ = 1 / 0
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_there_is_not_touched(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f").touch()
+    with pytest.raises(NetdefError, match=f"{tmp_path}/d"), replacing_folder(tmp_path / "d"):
+        raise AssertionError("no work is done")
+    assert os.listdir(tmp_path / "d") == ["f"]
 
 
 class Stop(BaseException):

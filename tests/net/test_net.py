@@ -37,6 +37,35 @@ def test_backward_from_layer_to_layer():
     assert built.blobs["x"].diff == pytest.approx(8 * X**3, rel=1e-5)
 
 
+def test_the_first_layer_may_learn_too():
+    """Such as BVLC's Parameter: no bottoms, one parameter."""
+
+    class Weight(Layer):
+        type, bottoms, reads = "Weight", 0, ()
+
+        def setup(self, bottom_shapes):
+            self.add_blob((2, 3))
+
+        def infer(self):
+            return [(2, 3)]
+
+        def forward(self, bottom, top):
+            top[0].data[...] = self.blobs[0].data
+
+        def backward(self, top, propagate_down, bottom):
+            raise AssertionError("there is no bottom")
+
+        def update(self, top, bottom):
+            self.blobs[0].diff[...] += top[0].diff
+
+    text = layer("Weight", "", "w") + layer("Square", "w", "q", "loss_weight: 1")
+    built = net(text, registry=toys.registry(Weight, Square))
+    built.params["w"][0].data[...] = X
+    built.forward()
+    built.backward()
+    assert built.params["w"][0].diff == pytest.approx(2 * X, rel=1e-6)
+
+
 def test_an_unknown_layer_name():
     built = net(INPUT + layer("Square", "x", "conv1"))
     with pytest.raises(LayerError, match=r"^no layer 'conv_1' in net ''; did you mean 'conv1'\?$"):
