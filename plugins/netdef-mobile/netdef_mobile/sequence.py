@@ -1,0 +1,44 @@
+"""ContinuationIndicator: where sequences begin, for the recurrent layers of a net that reads text from images."""
+
+import numpy as np
+
+from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+
+
+class ContinuationIndicator(ParameterFree):
+    """y (time_step, sequences) is 0 in the first row and 1 below: every sequence of a batch begins at time 0.
+
+    Of the bottom only the size along `axis` is read, the number of sequences; its gradient is 0.
+    """
+
+    type = "ContinuationIndicator"
+    reads = ()
+    options = Block(
+        "continuation_indicator_param",
+        [
+            Field("time_step", "uint32", 0, doc="Length of the sequences; it must be given."),
+            Field("axis", "int32", 0, doc="The bottom's axis that counts the sequences."),
+        ],
+        message="ContinuationIndicatorParameter",
+    )
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        shape, p = shapes[0], self.param
+        if p.time_step < 1:
+            raise LayerError(f"time_step is {p.time_step}; want the length of the sequences, 1 or more")
+        if not -len(shape) <= p.axis < len(shape):
+            raise LayerError(f"axis is {p.axis}, the bottom has shape {shape}; want one of its {len(shape)} axes")
+        return [(p.time_step, shape[p.axis])]
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data[...] = 1
+        top[0].data[:1] = 0
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            bottom[0].diff[...] = 0
+
+    def to_onnx(self, graph, inputs):
+        y = np.ones(self.infer(graph.shape(inputs[0]))[0], np.float32)
+        y[:1] = 0
+        return [graph.const(y)]
