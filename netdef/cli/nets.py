@@ -45,11 +45,12 @@ def looks_like(path: str) -> str:
 
 
 def read_net(path: str, registry: "Registry", ignored: list[str] | None = None, strict: bool = False) -> Any:
-    """The NetParameter of a file as it was written, not yet upgraded."""
+    """The NetParameter of a file as it was written, not yet upgraded; not for training."""
     from netdef import prototxt
 
     with expecting("net", path):
-        return prototxt.read(path, registry.schema.message("NetParameter"), strict=strict, ignored=ignored)
+        message, types = registry.schema.message("NetParameter"), registry.names("layers")
+        return prototxt.read(path, message, strict=strict, ignored=ignored, training=False, types=types)
 
 
 def build(path: str, registry: "Registry", phase: int, level: int, stages: Sequence[str], **settings: Any) -> "Net":

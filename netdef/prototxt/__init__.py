@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Container
 from typing import Any, TypeVar
 
 from google.protobuf import text_format
@@ -25,7 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 def read(
-    path: str | os.PathLike[str], message_class: type[M], *, strict: bool = False, ignored: list[str] | None = None
+    path: str | os.PathLike[str],
+    message_class: type[M],
+    *,
+    strict: bool = False,
+    ignored: list[str] | None = None,
+    training: bool = True,
+    types: Container[str] | None = None,
 ) -> M:
     """The message in a prototxt file; see parse.
 
@@ -34,7 +41,7 @@ def read(
     """
     filename = os.fspath(path)
     text = _decode(_load(filename), filename)
-    message = parse(text, message_class, filename, strict=strict, ignored=ignored)
+    message = parse(text, message_class, filename, strict=strict, ignored=ignored, training=training, types=types)
     if not message.ListFields():
         raise PrototxtError(f"{filename}: no setting in this file; want a {message.DESCRIPTOR.name}")
     return message
@@ -47,17 +54,21 @@ def parse(
     *,
     strict: bool = False,
     ignored: list[str] | None = None,
+    training: bool = True,
+    types: Container[str] | None = None,
 ) -> M:
     """The message that a prototxt text spells, every layer with its netdef_origin.
 
     A setting of another Caffe build that cannot change a result is left out, and a note about it appended to `ignored`
-    (logged as a warning without one); with `strict` it is an error like any other unknown setting.
+    (logged as a warning without one); with `strict` it is an error like any other unknown setting. So is one that
+    changes what is learnt and nothing else, unless the net is read for other things than `training`.
+    `types` are the layer types that there are: an unknown setting of a layer of no such type is told with the layer.
     Raises PrototxtError.
     """
     source = Source(text.removeprefix("\ufeff"), filename)
     entries = scan(source)
     message = message_class()
-    checker = Checker(source, strict)
+    checker = Checker(source, strict, training, types)
     checker.check(entries, message.DESCRIPTOR)
     try:
         text_format.Parse(_blank(source.text, checker.spans), message)

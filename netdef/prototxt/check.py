@@ -1,6 +1,7 @@
 """Names and values of scanned text held against a message's descriptor."""
 
 import difflib
+from collections.abc import Container
 from typing import Any
 
 from google.protobuf import text_format
@@ -36,9 +37,12 @@ def wanted(field: Any) -> str:
 class Checker:
     """Walks entries beside a descriptor; collects what is ignored, raises what is wrong."""
 
-    def __init__(self, source: Source, strict: bool) -> None:
+    def __init__(self, source: Source, strict: bool, training: bool, types: Container[str] | None) -> None:
         self.source = source
         self.strict = strict
+        self.training = training
+        self.types = types
+        self._layer: list[Entry] = []
         self.spans: list[tuple[int, int]] = []
         self._notes: dict[tuple[str, str], list[int]] = {}
 
@@ -54,7 +58,7 @@ class Checker:
         for entry in entries:
             field = message.fields_by_name.get(entry.name)
             if field is None:
-                self._ignore(entry, harmless.unknown_field(message.name, entry.name), self._unknown(entry, message))
+                self._ignore(entry, self._reason(entry, message), self._unknown(entry, message))
             elif is_repeated(field) or self._once(entry, message, seen):
                 for value in entry.values:
                     self._value(entry, value, field, message)
@@ -75,7 +79,10 @@ class Checker:
         if field.message_type is not None:
             if value.entries is None:
                 raise self._misfit(entry, value, message, "a block { }")
+            outer = self._layer
+            self._layer = value.entries if field.message_type.name == "LayerParameter" else outer
             self.check(value.entries, field.message_type)
+            self._layer = outer
         elif value.entries is not None:
             raise self._misfit(entry, value, message, wanted(field))
         elif field.enum_type is not None:
@@ -101,8 +108,30 @@ class Checker:
             shown = f"{entry.name} {{ }}"
         self._notes.setdefault((shown, reason), []).append(entry.start)
 
+    def _reason(self, entry: Entry, message: Any) -> str | None:
+        """Why an unknown field may be ignored; None where it may not."""
+        reason = harmless.unknown_field(message.name, entry.name)
+        return reason or (None if self.training else harmless.training_field(message.name, entry.name))
+
+    def _said(self, name: str) -> str:
+        """A text that the layer at hand gives for a setting; empty where it gives none."""
+        found = [self._text(e.values[0]) for e in self._layer if e.name == name and e.values]
+        return found[0].strip("\"'") if found else ""
+
+    def _unprovided(self) -> str:
+        """The type of the layer at hand, where it has one that is nobody's."""
+        kind = self._said("type")
+        return "" if self.types is None or kind in self.types else kind
+
     def _unknown(self, entry: Entry, message: Any) -> NetdefError:
         known_to = known.of_field(message.name, entry.name)
+        if trains := harmless.training_field(message.name, entry.name):
+            hint = f"; netdef does not train by it ({trains}); take it out to train without"
+            return self.source.error(entry.start, f"unknown field {entry.name!r} in {message.name}{hint}")
+        if kind := "" if known_to else self._unprovided():
+            layer = f"layer '{self._said('name')}' ({kind})"
+            hint = known.of_type(kind) or "; no plugin provides this type"
+            return self.source.error(entry.start, f"{layer}: unknown field {entry.name!r} in {message.name}{hint}")
         near = None if known_to else _nearest(entry.name, list(message.fields_by_name))
         owners = [m.name for m in message.file.message_types_by_name.values() if entry.name in m.fields_by_name]
         hint = f"; did you mean {near!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""Settings of other Caffe builds that cannot change a result, each with the reason why it may be ignored."""
+"""Settings of other Caffe builds that may be ignored, always or outside of training, each with the reason why."""
 
 _LIBRARY = "it chooses the library that computes a layer, not what is computed"
 _ALGORITHM = "it chooses among GPU algorithms of equal result"
@@ -8,12 +8,14 @@ _MEMORY = "it trades memory for time on a GPU; netdef plans its own memory"
 _THREADS = "it sets how data is fetched, not which"
 _PLACEMENT = "it places work on several devices or machines"
 _SHOWS = "it only prints or shows what happens"
+_PULLS = "it pulls parameters while they are learnt; what a trained net computes is the same"
 
-# (message, field) of a field that the schema does not have; "*" stands for every message
+# (message, field) of a field that the schema lacks and that changes no result; "*" stands for every message
 FIELDS: dict[tuple[str, str], str] = {
     ("*", "engine"): _LIBRARY,
     ("NetParameter", "compile_net_state"): "it asks for layers to be fused, to an equal result",
     ("ConcatParameter", "per_fla_fuse"): "it asks for layers to be fused, to an equal result",
+    ("ConvolutionParameter", "conv_mode"): "it chooses among algorithms for sparse weights, of equal result",
     ("ConvolutionParameter", "cudnn_flavor"): _ALGORITHM,
     ("ConvolutionParameter", "cudnn_convolution_algo_seeker"): _ALGORITHM,
     ("ConvolutionParameter", "conv_algos_override"): _ALGORITHM,
@@ -59,6 +61,26 @@ FIELDS: dict[tuple[str, str], str] = {
     ("SolverParameter", "store_blobs_in_old_format"): "netdef writes the snapshot format that Caffe reads",
 }
 
+# (message, field) of a field that changes what is learnt, and nothing of what a trained net computes
+TRAINING: dict[tuple[str, str], str] = {
+    ("ParamSpec", "kernel_shape_decay_mult"): _PULLS,
+    ("ParamSpec", "breadth_decay_mult"): _PULLS,
+    ("ParamSpec", "block_group_lasso"): _PULLS,
+    ("ParamSpec", "force_mult"): _PULLS,
+    ("ParamSpec", "force_direction"): _PULLS,
+    ("ParamSpec", "decay_proto"): _PULLS,
+    ("ParamSpec", "regularization_type"): _PULLS,
+    (
+        "LayerParameter",
+        "connectivity_mode",
+    ): "it keeps weights of 0 at 0 while others learn; they are what they are in a trained net",
+    (
+        "NetParameter",
+        "bn_stats_batch_size",
+    ): "it takes the statistics of parts of a batch in training; a trained net has its own",
+    ("DataParameter", "shuffle_buffer_size"): "it draws another order for training; each item stays the same",
+}
+
 # values that the enum of a field named so does not have
 VALUES: dict[tuple[str, str], str] = {
     ("engine", name): _LIBRARY for name in ("CAFFE", "CUDNN", "INTEL", "MKL2017", "MKLDNN", "DEFAULT", "3", "4", "5")
@@ -73,6 +95,11 @@ LISTS: dict[tuple[str, str], str] = {
 def unknown_field(message: str, field: str) -> str | None:
     """Why a field that the schema lacks may be ignored; None where it may not."""
     return FIELDS.get((message, field)) or FIELDS.get(("*", field))
+
+
+def training_field(message: str, field: str) -> str | None:
+    """What a field that the schema lacks changes in training alone; None where it is none of those."""
+    return TRAINING.get((message, field))
 
 
 def unknown_value(field: str, value: str) -> str | None:

@@ -100,6 +100,17 @@ def test_a_missing_option_says_what_to_install_at_its_place(bare):
         prototxt.parse("layer { transform_param { resize_param { } } }", message)
 
 
+def test_an_option_of_a_layer_that_nobody_provides_is_told_with_the_layer(bare):
+    message = bare.schema.message("NetParameter")
+    text = 'layer {\n  name: "resize"\n  type: "ImResize"\n  imresize_param { factor: 8 }\n}'
+    with pytest.raises(NetdefError) as caught:
+        prototxt.parse(text, message, "net.prototxt", types=bare.names("layers"))
+    assert str(caught.value) == (
+        "net.prototxt:4:3: layer 'resize' (ImResize): unknown field 'imresize_param' in LayerParameter; "
+        "no plugin provides this type"
+    )
+
+
 def test_a_name_that_nobody_is_known_to_provide_has_the_nearest(bare):
     assert known.of_type("Convolutoin") == "" and known.of_field("LayerParameter", "convolutoin_param") == ""
     with pytest.raises(PluginError, match=r"unknown layer type 'Convolutoin'; did you mean 'Convolution'\?"):

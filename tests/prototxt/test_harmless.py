@@ -1,13 +1,16 @@
 """Settings of other builds: ignored with a note where no result depends on them, an error elsewhere."""
 
 import logging
+from pathlib import Path
 
 import pytest
 from netdef_proto.netdef_pb2 import LayerParameter, NetParameter, SolverParameter
 
-from netdef import prototxt
+from netdef import prototxt, read
 from netdef.errors import PrototxtError
+from netdef.layer import TEST, TRAIN
 from netdef.prototxt import harmless
+from netdef.solver import Solver
 
 HARMLESS = [
     "engine: 'MKLDNN'",
@@ -22,6 +25,16 @@ HARMLESS = [
     "mem_param { optimize_train: true }",
     "layer { forward_type: FLOAT16 }",
     "layer { data_param { threads: 4, cache: true } }",
+    "layer { convolution_param { conv_mode: DIRECT_DCONV } }",
+]
+TRAINING = [
+    "bn_stats_batch_size: 32",
+    "layer { connectivity_mode: DISCONNECTED_GRPWISE }",
+    "layer { data_param { shuffle_buffer_size: 10 } }",
+    "layer { param { lr_mult: 1 kernel_shape_decay_mult: 0.5 } }",
+    "layer { param { block_group_lasso { xdimen: 144 ydimen: 16 } } }",
+    "layer { param { force_mult: 1 } }",
+    "layer { param { regularization_type: 'L1' } }",
 ]
 
 
@@ -33,6 +46,32 @@ def test_ignored_with_a_note_and_refused_when_strict(text: str) -> None:
     assert ignored and ignored[0].startswith("n:1:")
     with pytest.raises(PrototxtError):
         prototxt.parse(text, NetParameter, strict=True)
+
+
+@pytest.mark.parametrize("text", TRAINING)
+def test_what_only_training_depends_on_is_refused_there_and_noted_elsewhere(text: str) -> None:
+    ignored: list[str] = []
+    net = prototxt.parse(f"name: 'n' {text} input: 'x'", NetParameter, "n", ignored=ignored, training=False)
+    assert (net.name, list(net.input), len(ignored)) == ("n", ["x"], 1)
+    for settings in ({}, {"training": False, "strict": True}):
+        with pytest.raises(
+            PrototxtError, match=r"^n:1:.* unknown field '\w+' in \w+; netdef does not train by it \(it"
+        ):
+            prototxt.parse(text, NetParameter, "n", ignored=[], **settings)
+
+
+def test_a_solver_refuses_what_a_net_for_use_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(
+        """layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 2 } } }
+        layer { name: 'y' type: 'InnerProduct' bottom: 'x' top: 'y' param { force_mult: 1 }
+          inner_product_param { num_output: 1 } }"""
+    )
+    (tmp_path / "solver.prototxt").write_text(f"net: '{tmp_path / 'net.prototxt'}' base_lr: 1 lr_policy: 'fixed'")
+    assert read.net(tmp_path / "net.prototxt", TEST).params["y"]
+    with pytest.raises(PrototxtError, match=r"net\.prototxt:2:.*force_mult.*does not train by it"):
+        read.net(tmp_path / "net.prototxt", TRAIN)
+    with pytest.raises(PrototxtError, match=r"net\.prototxt:2:.*force_mult.*does not train by it"):
+        Solver.read(tmp_path / "solver.prototxt")
 
 
 def test_what_stands_around_is_read() -> None:
@@ -89,5 +128,5 @@ def test_the_table_holds_no_field_of_our_schema() -> None:
     classes = {"NetParameter": NetParameter, "SolverParameter": SolverParameter, "LayerParameter": LayerParameter}
     messages = LayerParameter.DESCRIPTOR.file.message_types_by_name
     assert set(classes) <= set(messages)
-    for message, field in harmless.FIELDS:
+    for message, field in (*harmless.FIELDS, *harmless.TRAINING):
         assert message == "*" or field not in messages[message].fields_by_name, (message, field)
