@@ -152,6 +152,7 @@ def show(solver: Any, run: Any, args: argparse.Namespace, report: str | None) ->
         kept = f", kept in {solver.best_path}" if solver.keeps else ""
         say(f"best {solver.judge}{kept}")
     for finding in diagnose(run):
-        say(f"diagnosis: {finding}")
+        if not (run.diverged and finding.name == "divergence"):  # the error says it
+            say(f"diagnosis: {finding}")
     if report:
         say(f"report: {report}")

@@ -316,10 +316,3 @@ class Solver:
             self.tell("best", checkpoint.write_best(self))
         except NetdefError as e:
             _log.warning("iteration %d: %s; training goes on", self.iter, e)
-
-
-def solve(path: Path | str, **settings: Any) -> Solver:
-    """Read a solver, train to the end, return it."""
-    solver = Solver.read(path, **settings)
-    solver.solve()
-    return solver

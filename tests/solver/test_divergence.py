@@ -63,6 +63,7 @@ def test_a_gradient_alone_is_found_before_it_reaches_the_weights(tmp_path):
     np.testing.assert_array_equal(solver.net.params["fc1"][0].data, before)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_it_may_be_switched_off(tmp_path):
     solver = digits(tmp_path, base_lr=1e30, test_interval=1000, stop_on_nan=False)
     solver.step(3)
