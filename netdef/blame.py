@@ -24,7 +24,7 @@ def blamed(error: BaseException, plugin: Plugin, kind: type[NetdefError] = Layer
         what = first_line(error)
         line = own_line(error, plugin.module)
         found = kind(f"{what} (plugin {plugin.titled}{f', {line}' if line else ''})")
-    found.__cause__ = error
+    found.__cause__, found.meant = error, False
     return found
 
 

@@ -5,6 +5,8 @@ class NetdefError(Exception):
     """A message for the user: the value, the place, what would have been right."""
 
     placed = False
+    meant = True
+    """Whether somebody said it for the user; not so where it was made of an exception that nobody foresaw."""
 
     def at(self, place: str) -> "NetdefError":
         """The same error with its place put in front, once: inner places are nearer the cause and win."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from netdef.errors import LayerError
 
-
 MOST_AXES = 32  # Caffe: kMaxBlobAxes
 
 

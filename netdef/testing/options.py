@@ -24,7 +24,7 @@ def refused(case: Case, registry: Registry) -> Iterator[str]:
         bench = Bench(case, registry, np.float32)
         bench.forward(bench.draw())
     except NetdefError as e:
-        if e.__cause__ is not None:
+        if not e.meant:
             yield f"refused, but not in words of the layer's own: {e}"
         elif str(case.refused) not in str(e):
             yield f"refused, but the message does not say '{case.refused}': {e}"
@@ -75,7 +75,7 @@ def _tried(case: Case, registry: Registry, layer: str, block: str, field: Any, v
             bench = Bench(case, registry, np.float32, change=change)
             bench.forward(bench.draw())
     except NetdefError as e:
-        if e.__cause__ is not None:
+        if not e.meant:
             yield f"{place(found[0])}: {block} {{ {field.name}: {value} }} is neither taken nor refused in words: {e}"
 
 

@@ -74,7 +74,7 @@ def another_batch(case: Case, registry: Registry) -> Iterator[str]:
         doubled = run(bench, 1)
         new = run(Bench(case, registry, change=lambda net: _double(net, registry)), 1)
     except NetdefError as e:
-        if e.__cause__ is not None:  # not a refusal but an accident
+        if not e.meant:  # not a refusal but an accident
             yield f"with twice the batch: {e}"
         return
     yield from differences(doubled, new, 1e-12, "reshaped to twice the batch it differs from a net of that size")
