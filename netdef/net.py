@@ -26,7 +26,8 @@ from netdef.parameters import Parameter, Parameters
 class Net:
     """Built from a NetParameter of the registry's schema; see `read` for one in a file.
 
-    blobs maps names to blobs (of a blob made anew in place, the last), params maps layer names to their parameters.
+    blobs maps names to blobs, params maps layer names to their parameters. Of a blob that layers make anew in place it
+    has the last, but of an input the input itself, so that what is written there goes in; `latest` has the last always.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Net:
         self.bottoms: list[list[Blob]] = []
         self.tops: list[list[Blob]] = []
         self.blobs: dict[str, Blob] = {}
+        self.latest: dict[str, Blob] = {}
+        """What a layer further down would read under a name."""
         self.loss_weights: list[list[float]] = []
         self._parameters = Parameters()
         self._layer_params: list[list[Parameter]] = []
@@ -86,12 +89,14 @@ class Net:
 
     def _append(self, layer_param: Any) -> None:
         layer: Layer = provider(layer_param, self.registry).thing(layer_param, self.context)
-        bottom = [self.blobs[name] for name in layer_param.bottom]
+        bottom = [self.latest[name] for name in layer_param.bottom]
         layer.setup([b.shape for b in bottom])
         for i, blob in enumerate(layer.blobs):
             check_shape(blob.shape, f"parameter {i}", blob.dtype)
         top = [self._top(layer, layer_param, bottom, t) for t in range(len(layer_param.top))]
-        self.blobs.update(zip(layer_param.top, top, strict=True))
+        self.latest.update(zip(layer_param.top, top, strict=True))
+        fed = set(self.inputs)  # what a user writes must stay the input, where layers make the blob anew in place
+        self.blobs.update((name, blob) for name, blob in zip(layer_param.top, top, strict=True) if name not in fed)
         self._guard(layer, top)
         self.layers.append(layer)
         self.bottoms.append(bottom)
@@ -264,7 +269,7 @@ class Net:
             p.blob.diff[...] = 0
 
     def reshape(self, only: Iterable[int] | None = None) -> None:
-        """Let every layer, or `only` these, see its bottoms' shapes again; forward does so where a shape has changed."""
+        """Let every layer, or `only` these, see its bottoms' shapes again; forward does so where one has changed."""
         for i in range(len(self.layers)) if only is None else only:
             if self.bottoms[i]:
                 self._placed(self.layers[i].layer_param, self._infer, i)

@@ -1,0 +1,55 @@
+"""Models that people use: loaded, as recorded, exported, equal to ONNX Runtime in every blob, and back again."""
+
+import numpy as np
+import pytest
+
+from netdef import read, weights
+from netdef import registry as registries
+from netdef.errors import PluginError, PrototxtError
+from netdef.export import export_file
+from netdef.onnx_import import imported
+
+MODELS = ["mtcnn/det1", "mtcnn/det2", "mtcnn/det3", "wechat_qr/detect", "wechat_qr/sr"]
+
+
+@pytest.fixture
+def model(request, shared):
+    """The net with its weights; skipped where a plugin of its layers is not installed."""
+    stem = shared / "models" / request.param
+    try:
+        net = read.net(stem.with_suffix(".prototxt"), 1, seed=1)
+    except (PluginError, PrototxtError) as e:
+        pytest.skip(str(e))
+    assert weights.load(net.layers, stem.with_suffix(".caffemodel")).at_filler == []
+    return stem, net
+
+
+@pytest.mark.parametrize("model", MODELS, indirect=True)
+def test_outputs_are_those_recorded(model):
+    stem, net = model
+    record = stem.with_name(f"{stem.name}_reference.npz")
+    if not record.exists():
+        pytest.skip(f"no recording {record.name}")
+    arrays = dict(np.load(record))
+    for name, x in arrays.items():
+        if name.startswith("in/"):
+            net.blobs[name[3:]].reshape(*x.shape)
+            net.blobs[name[3:]].data[...] = x
+    net.forward()
+    for name, want in arrays.items():
+        if name.startswith("out/"):
+            got = net.blobs[name[4:]].data
+            assert got.shape == want.shape
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("model", MODELS, indirect=True)
+def test_every_blob_agrees_with_onnx_runtime(model, tmp_path):
+    result = export_file(model[1], tmp_path / "model.onnx", every=True)
+    assert result.parity.difference < 1e-4 and result.parity.constant == ()
+
+
+@pytest.mark.parametrize("model", MODELS[:3], indirect=True)
+def test_the_net_comes_back(model, tmp_path):
+    export_file(model[1], tmp_path / "model.onnx")
+    imported(tmp_path / "model.onnx", registries.default())
