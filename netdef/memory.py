@@ -63,7 +63,7 @@ def _sizes(net: "Net") -> dict[int, int]:
 
 def _kept(net: "Net") -> set[int]:
     """Storages with a life beyond one pass: of sources, outputs, losses and parameters."""
-    blobs = [net.latest[name] for name in net.outputs]
+    blobs = [net.blobs[name] for name in net.outputs]
     for layer, tops, weights in zip(net.layers, net.tops, net.loss_weights, strict=True):
         blobs += layer.blobs + (tops if isinstance(layer, Source) or layer.role == "input" else [])
         blobs += [t for t, w in zip(tops, weights, strict=True) if w]

@@ -26,8 +26,7 @@ from netdef.parameters import Parameter, Parameters
 class Net:
     """Built from a NetParameter of the registry's schema; see `read` for one in a file.
 
-    blobs maps names to blobs, params maps layer names to their parameters. Of a blob that layers make anew in place it
-    has the last, but of an input the input itself, so that what is written there goes in; `latest` has the last always.
+    blobs maps names to blobs (of a blob made anew in place, the last), params maps layer names to their parameters.
     """
 
     def __init__(
@@ -61,13 +60,14 @@ class Net:
         self.bottoms: list[list[Blob]] = []
         self.tops: list[list[Blob]] = []
         self.blobs: dict[str, Blob] = {}
-        self.latest: dict[str, Blob] = {}
-        """What a layer further down would read under a name."""
+        self._aside: dict[int, list[tuple[int, Blob]]] = {}
+        """By layer, the bottoms that are copies of an input it overwrites, and that input."""
         self.loss_weights: list[list[float]] = []
         self._parameters = Parameters()
         self._layer_params: list[list[Parameter]] = []
         self._seen: list[tuple[tuple[int, ...], ...]] = []
         self._kept: set[int] = set()
+        self._fed: set[int] = set()
         self._plan = False
         for layer_param in self.param.layer:
             self._placed(layer_param, self._append, layer_param)
@@ -89,14 +89,12 @@ class Net:
 
     def _append(self, layer_param: Any) -> None:
         layer: Layer = provider(layer_param, self.registry).thing(layer_param, self.context)
-        bottom = [self.latest[name] for name in layer_param.bottom]
+        bottom = [self.blobs[name] for name in layer_param.bottom]
         layer.setup([b.shape for b in bottom])
         for i, blob in enumerate(layer.blobs):
             check_shape(blob.shape, f"parameter {i}", blob.dtype)
         top = [self._top(layer, layer_param, bottom, t) for t in range(len(layer_param.top))]
-        self.latest.update(zip(layer_param.top, top, strict=True))
-        fed = set(self.inputs)  # what a user writes must stay the input, where layers make the blob anew in place
-        self.blobs.update((name, blob) for name, blob in zip(layer_param.top, top, strict=True) if name not in fed)
+        self.blobs.update(zip(layer_param.top, top, strict=True))
         self._guard(layer, top)
         self.layers.append(layer)
         self.bottoms.append(bottom)
@@ -111,6 +109,8 @@ class Net:
         same = t < len(bottom) and layer_param.top[t] == layer_param.bottom[t]
         if same and layer.in_place and id(bottom[t].storages[0]) not in self._kept:
             return bottom[t]
+        if same and id(bottom[t]) in self._fed and layer.infer(*(b.shape for b in bottom))[t] == bottom[t].shape:
+            return self._put_aside(bottom, t)
         blob = Blob((), self.dtype)
         if "data" in layer.shares:
             blob.share_data(bottom[0])
@@ -118,12 +118,27 @@ class Net:
             blob.share_diff(bottom[0])
         return blob
 
+    def _put_aside(self, bottom: list[Blob], t: int) -> Blob:
+        """The input itself as the top, so that one blob is what users write and read; a copy of it as the bottom."""
+        fed = bottom[t]
+        bottom[t] = Blob(fed.shape, self.dtype)
+        self._aside.setdefault(len(self.layers), []).append((t, fed))
+        return fed
+
+    def _follow(self, i: int) -> None:
+        """Let the copies of inputs have their shapes."""
+        for t, fed in self._aside.get(i, ()):
+            self.bottoms[i][t].reshape(*fed.shape)
+
     def _guard(self, layer: Layer, top: list[Blob]) -> None:
         """Remember data that must not be overwritten in place (Caffe overwrites it, and its gradient is then wrong)."""
+        if layer.role == "input":
+            self._fed.update(id(blob) for blob in top)
         if "top" in layer.reads or ("data" in layer.shares and len(top) > 1):
             self._kept.update(id(blob.storages[0]) for blob in top)
 
     def _infer(self, i: int) -> None:
+        self._follow(i)
         shapes = tuple(b.shape for b in self.bottoms[i])
         found = as_shapes(self.layers[i].infer(*shapes))
         if len(self.tops[i]) and len(found) < len(self.tops[i]):
@@ -231,6 +246,9 @@ class Net:
 
     def forward_layer(self, i: int) -> float:
         layer, bottom, top = self.layers[i], self.bottoms[i], self.tops[i]
+        self._follow(i)
+        for t, fed in self._aside.get(i, ()):
+            bottom[t].data[...] = fed.data
         if tuple(b.shape for b in bottom) != self._seen[i]:
             self._placed(layer.layer_param, self._infer, i)
         self._placed(layer.layer_param, layer.forward, bottom, top)
@@ -254,6 +272,9 @@ class Net:
         if any(down):
             self._refuse_gradient(layer, down)
             self._placed(layer.layer_param, layer.backward, self.tops[i], down, self.bottoms[i])
+            for t, fed in self._aside.get(i, ()):
+                if down[t]:
+                    fed.diff[...] = self.bottoms[i][t].diff
 
     def _refuse_gradient(self, layer: Layer, down: list[bool]) -> None:
         for j in _no_gradient(layer, len(down)):

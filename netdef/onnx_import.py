@@ -253,7 +253,7 @@ def _compare(found: Operated, model: onnx.ModelProto, registry: Registry) -> Non
                 net.blobs[name].data[...] = x
             net.forward()
             for name, want in run(feed).items():
-                got = net.latest[name].data
+                got = net.blobs[name].data
                 if got.shape != want.shape:
                     raise ExportError(f"output '{name}' would have shape {got.shape}, in ONNX it has {want.shape}")
                 off = _difference(got, want)

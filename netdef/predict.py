@@ -39,7 +39,7 @@ class NetModel:
     def outputs(self, x: Array) -> dict[str, Array]:
         self.net.blobs[self.net.inputs[0]].data[...] = x
         self.net.forward()
-        return {name: self.net.latest[name].data for name in self.net.outputs}
+        return {name: self.net.blobs[name].data for name in self.net.outputs}
 
 
 class OnnxModel:

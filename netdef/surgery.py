@@ -106,7 +106,7 @@ def difference(net: Net, operated: Operated, seed: int = 1) -> float:
     other.forward()
     found = 0.0
     for name in net.outputs:
-        x, y = net.latest[name].data.reshape(-1), other.latest[name].data.reshape(-1)
+        x, y = net.blobs[name].data.reshape(-1), other.blobs[name].data.reshape(-1)
         found = max(found, float(np.max(np.abs(x - y), initial=0) / max(np.max(np.abs(x), initial=0), 1e-30)))
     return found
 
