@@ -211,7 +211,10 @@ def as_v0(pb, name, arrays):
     return pb.NetParameter(layers=[pb.V1LayerParameter(layer=inner)])
 
 
-@pytest.mark.parametrize("form", [as_today, as_legacy, as_v1, as_v0])
+FORMS = {as_today: "Dense", as_legacy: "Dense", as_v1: "14", as_v0: "innerproduct"}
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_net_reads_what_protobuf_writes(pb, tmp_path, form):
     built = toys.net(NET)
     rng = np.random.default_rng(5)
@@ -219,7 +222,7 @@ def test_a_net_reads_what_protobuf_writes(pb, tmp_path, form):
     path = tmp_path / "w.caffemodel"
     path.write_bytes(form(pb, "a/1", arrays).SerializeToString())
     (stored,) = weights.read(path)
-    assert stored.name == "a/1"
+    assert (stored.name, stored.type) == ("a/1", FORMS[form])
     before = [b.data.copy() for b in built.params["b"]]
     report = weights.load(built.layers, path)
     assert all(np.array_equal(b.data, x) for b, x in zip(built.params["a/1"], arrays, strict=True))

@@ -83,7 +83,9 @@ def test_another_number_of_blobs(tmp_path, pb):
 
 def test_layers_without_parameters_are_no_news(tmp_path):
     """Neither an Input in the file nor one in the net is reported."""
-    report = weights.load(net("a").layers, saved(tmp_path / "w", net("a")))
+    more = net("a", "b")
+    more.layers[-1].blobs.clear()
+    report = weights.load(net("a").layers, saved(tmp_path / "w", more))
     assert (report.loaded, report.at_filler, report.unused) == (["a"], [], [])
 
 

@@ -82,6 +82,13 @@ BAD = {
 }
 
 
+def test_a_file_of_another_layout_tells_what_it_holds(tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as f:
+        f.create_group("model_weights")
+    with pytest.raises(WeightsError, match="has no group 'data'; it holds: model_weights"):
+        read_hdf5(tmp_path / "w.h5")
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_files_that_hold_something_else(tmp_path, name):
     path = tmp_path / "w.h5"
