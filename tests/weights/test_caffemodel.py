@@ -46,6 +46,12 @@ def test_legacy_axes(pb):
     assert not found.fits((1, 1, 1, 3, 4)), "Caffe: legacy shapes have 4 axes"
 
 
+def test_without_any_shape_it_is_a_row(pb):
+    found = read(pb.BlobProto(data=[1, 2, 3]).SerializeToString())
+    assert (found.shape, found.legacy) == ((3,), False)
+    assert read(b"").shape == (0,)
+
+
 def test_todays_shapes_must_be_equal(pb):
     found = read(pb.BlobProto(shape=pb.BlobShape(dim=[1, 1, 3, 4]), data=X.ravel()).SerializeToString())
     assert found.fits((1, 1, 3, 4))
