@@ -10,17 +10,18 @@ from netdef_ssd.normalize import Normalize
 from netdef_ssd.permute import Permute
 from netdef_ssd.prior_box import PriorBox, PriorBoxClustered
 from netdef_ssd.smooth_l1 import SmoothL1Loss
+from netdef_ssd.video import CLIPS, VideoData
 
 __all__ = ["AnnotatedData", "DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute"]
-__all__ += ["PriorBox", "PriorBoxClustered", "SmoothL1Loss"]
+__all__ += ["PriorBox", "PriorBoxClustered", "SmoothL1Loss", "VideoData"]
 
 
 @hookimpl
 def netdef_layers() -> list[type]:
     found: list[type] = [Permute, Normalize, PriorBox, PriorBoxClustered, DetectionOutput]
-    return [*found, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate, AnnotatedData]
+    return [*found, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate, AnnotatedData, VideoData]
 
 
 @hookimpl
 def netdef_options() -> list[Block]:
-    return [TRANSFORM, SOLVER]
+    return [TRANSFORM, CLIPS, SOLVER]

@@ -149,6 +149,28 @@ GEOMETRY = Block(
     ),
 )
 
+RANDOM_RESIZE = Block(
+    message="RandomResizeParameter",
+    doc="Intel's random sizes. Parsed; a layer that would have to follow it says that it does not.",
+    fields=(
+        Field("min_size", "uint32", 0, doc="Parsed only."),
+        Field("max_size", "uint32", 0, doc="Parsed only."),
+        Field("resize_param", RESIZE, doc="Parsed only."),
+    ),
+)
+
+RANDOM_ASPECT_RATIO = Block(
+    message="RandomAspectRatioParameter",
+    doc="Intel's random proportions. Parsed; a layer that would have to follow it says that it does not.",
+    fields=(
+        Field("min_area_ratio", "float", 0.5, doc="Parsed only."),
+        Field("max_area_ratio", "float", 1.0, doc="Parsed only."),
+        Field("aspect_ratio_change", "float", 1.0, doc="Parsed only."),
+        Field("max_attempt", "uint32", 10, doc="Parsed only."),
+        Field("resize_param", RESIZE, doc="Parsed only."),
+    ),
+)
+
 TRANSFORM = Block(
     message="TransformationParameter",
     doc="What SSD's AnnotatedData does beside Caffe's transformations.",
@@ -161,6 +183,8 @@ TRANSFORM = Block(
         Field("distort_param", DISTORT, doc="Random changes of colour."),
         Field("expand_param", EXPAND, doc="Random zooming out."),
         Field("geometry_param", GEOMETRY, doc="Parsed, and refused where it would do anything."),
+        Field("random_resize_param", RANDOM_RESIZE, doc="Parsed, and refused by name."),
+        Field("random_aspect_ratio_param", RANDOM_ASPECT_RATIO, doc="Parsed, and refused by name."),
     ),
 )
 
