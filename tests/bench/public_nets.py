@@ -2,9 +2,10 @@
 
     python tests/bench/public_nets.py FOLDER [--only TEXT] [--tsv FILE]
 
-A net counts as loaded if it is read, upgraded, filtered and its shapes are inferred in phase TEST or TRAIN, or with a
-stage that its text names. Data layers whose files are absent are answered by the shapes that the prototxt declares,
-else by those of common images and labels, as a user would give them (netdef check --shape).
+A net counts as loaded if it is read, upgraded, filtered and its shapes are inferred in phase TEST, or in TRAIN if it
+speaks of training; where it names stages, in one of them. Data layers whose files are absent are answered by the
+shapes that the prototxt declares, else by those of common images and labels, as a user would give them (netdef check
+--shape).
 """
 
 import argparse
@@ -29,22 +30,30 @@ from netdef.net import Net
 from netdef.registry import Registry, Settings
 from netdef.upgrade import upgrade_net
 
-SIZES = [(2, 3, 224, 224), (2, 3, 227, 227), (2, 3, 32, 32), (2, 1, 28, 28), (1, 3, 600, 800), (1, 1, 64, 64, 64)]
+SIZES = [(2, 3, 224, 224), (2, 3, 227, 227), (2, 3, 32, 32), (2, 1, 28, 28), (2, 2, 28, 28)]
+SIZES += [(1, 3, 473, 473), (1, 3, 713, 713), (1, 3, 600, 800), (1, 1, 64, 64, 64)]
+TRAINS = re.compile(r"\bphase\s*:\s*(?:TRAIN|0)\b|\w*Loss\b|_LOSS\b")
 STAGE = re.compile(r"\bstage\s*:\s*[\"']([^\"']+)")
 
 
 def load(path: Path, registry: Any) -> str:
-    """How a net was loaded. Raises the NetdefError of its first phase."""
+    """How a net was loaded. Raises the NetdefError of the phase that came furthest."""
     written = upgrade_net(nets.read_net(str(path), registry, []))
-    stages = sorted(set(STAGE.findall(path.read_text(errors="replace"))))
-    first: NetdefError | None = None
-    for stage, phase in itertools.product([(), *((s,) for s in stages)], (TEST, TRAIN)):
+    text = path.read_text(errors="replace")
+    phases = (TEST, TRAIN) if TRAINS.search(text) else (TEST,)
+    stages = [(), *((stage,) for stage in sorted(set(STAGE.findall(text))))]
+    errors = []
+    for stage, phase in itertools.product(stages, phases):
         try:
             return built(written, registry, path.parent, phase, stage)
         except NetdefError as e:
-            first = first or e
-    assert first is not None
-    raise first
+            errors.append(e)
+    raise max(errors, key=line)
+
+
+def line(error: NetdefError) -> int:
+    found = re.search(r":(\d+):\d+: ", str(error))
+    return int(found[1]) if found else 0
 
 
 def built(net: Any, registry: Any, base: Path, phase: int, stage: tuple[str, ...]) -> str:
