@@ -121,14 +121,17 @@ def test_the_seed_is_the_states(solver):
     assert everything(again) == everything(whole)
 
 
-def test_restoring_within_a_run_goes_back(solver):
+@pytest.mark.parametrize("at", [1, 4])
+def test_restoring_within_a_run_goes_back(solver, at):
     built = solver("momentum: 0.9")
-    built.step(4)
+    built.step(at)
     _, state = built.snapshot()
+    early = list(built.losses)
     built.step(3)
     want, losses = everything(built), list(built.losses)
     built.step(2)
     built.restore(state)
+    assert list(built.losses) == early
     built.step(3)
     assert everything(built) == want
     assert list(built.losses) == losses

@@ -125,6 +125,27 @@ def test_a_stop_is_not_taken_back_and_a_snapshot_not_lost():
         assert signals.take() == NONE, "handed out once"
 
 
+def test_a_second_interrupt_does_not_wait(capfd):
+    """For an iteration that hangs. The first one says what it will do."""
+    with pytest.raises(KeyboardInterrupt), Signals(note="stopping after this iteration") as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.stopped_by == signal.SIGINT
+        assert capfd.readouterr().err == "stopping after this iteration"
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.stopped_by == signal.SIGINT
+        assert capfd.readouterr().err == ""
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_that_asks_for_a_snapshot_may_come_again():
+    with Signals(sigint=SNAPSHOT) as signals:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signals.take() == SNAPSHOT
+        assert signals.stopped_by == 0
+
+
 def test_the_handlers_from_before_are_put_back():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
     with pytest.raises(ZeroDivisionError), Signals():

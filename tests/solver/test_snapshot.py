@@ -78,14 +78,26 @@ def test_caffe_is_told_how_many_steps_were_taken(solver, iteration, steps):
 
 def test_a_state_holds_all_it_was_given(tmp_path):
     history = [np.arange(6, dtype=dtype).reshape(2, 3) for dtype in ("f4", "f8")]
-    given = State(7, "w.caffemodel", history, 3, (1 << 48) - 1, [[1, 2, 300000], [4]], [0.5, 0.25])
-    for ending in ENDINGS.values():
-        path = tmp_path / f"s.solverstate{ending}"
-        write_state(path, given)
-        found = read_state(path)
-        for name in ("iter", "learned_net", "current_step", "seed", "passes", "losses"):
-            assert getattr(found, name) == getattr(given, name), name
-        assert all(np.array_equal(h.data, x) for h, x in zip(found.history, history, strict=True))
+    passes, losses, policy = [[1, 2, 300000], [4]], [0.5, 0.25], [1e-300, 2.0]
+    given = State(7, "w.caffemodel", history, 3, (1 << 48) - 1, passes, losses, policy, 0.125, 5, 2, 1, "Adam")
+    for state in (given, State(9, "v", history)):
+        for ending in ENDINGS.values():
+            path = tmp_path / f"s.solverstate{ending}"
+            write_state(path, state)
+            found = read_state(path)
+            for name in vars(state).keys() - {"history"}:
+                assert repr(getattr(found, name)) == repr(getattr(state, name)), name
+            assert all(np.array_equal(h.data, x) for h, x in zip(found.history, history, strict=True))
+
+
+def test_protobuf_finds_what_is_netdefs_own(tmp_path):
+    path = tmp_path / "s"
+    write_state(path, State(7, "w", [], 3, 42, [[1, 2, 300], [4]], [0.5, 0.25], [8.0], 0.125, 5, 2, 1, "Adam"))
+    state = pb.SolverState.FromString(path.read_bytes())
+    assert [list(net.count) for net in state.netdef_passes] == [[1, 2, 300], [4]]
+    assert (state.netdef_seed, list(state.netdef_losses), list(state.netdef_policy)) == (42, [0.5, 0.25], [8.0])
+    assert (state.netdef_best, state.netdef_best_iter, state.netdef_stale) == (0.125, 5, 2)
+    assert (state.netdef_recoveries, state.netdef_type, state.current_step) == (1, "Adam", 3)
 
 
 def test_any_bit_of_a_state_may_be_wrong(tmp_path):
