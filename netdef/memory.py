@@ -46,7 +46,7 @@ def bind(net: "Net") -> Plan:
 
 
 def _blobs(net: "Net") -> list[Blob]:
-    return [blob for tops in net.tops for blob in tops]
+    return [blob for blobs in (*net.tops, *net.bottoms) for blob in blobs]
 
 
 def _storages(net: "Net") -> dict[int, Storage]:

@@ -18,7 +18,15 @@ def test_an_input_made_anew_in_place_is_still_where_one_writes():
 
 def test_what_is_written_read_and_its_gradient_are_one_blob():
     text = INPUT + ' layer { name: "square" type: "Power" bottom: "data" top: "data" power_param { power: 2 } }'
-    net = nets.net(text)
+    check(nets.net(text))
+
+
+def test_the_same_with_planned_memory():
+    text = INPUT + ' layer { name: "square" type: "Power" bottom: "data" top: "data" power_param { power: 2 } }'
+    check(nets.net(text, plan=True))
+
+
+def check(net):
     for shape in ((1, 3), (2, 3)):
         net.blobs["data"].reshape(*shape)
         x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
