@@ -114,6 +114,7 @@ def test_the_program_ends_while_batches_are_made():
 
 def test_ctrl_c_while_waiting():
     done = ends(
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it\n"
         "a = Prefetch(lambda p, old: time.sleep(0.5) or [p], 4)\n"
         "threading.Timer(0.1, _thread.interrupt_main).start()\n"
         "try: [a.take(p) for p in range(1000)]\n"
