@@ -62,6 +62,8 @@ def engine():
 
 
 def _machine():
+    binding.initialize_native_target()  # Numba does it when it first compiles, which may never happen here
+    binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple()
     relocation = "static" if target.name.startswith("x86") else "default"
     features = binding.get_host_cpu_features().flatten()
