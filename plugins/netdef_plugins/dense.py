@@ -46,17 +46,13 @@ class InnerProduct(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         w = self._matrix()
-        x, y = as_rows(bottom[0].data, w.shape[1]), as_rows(top[0].data, w.shape[0])
-        if len(w) > len(x):  # BLAS is quicker with the larger matrix first
-            y[...] = (w @ x.T).T
-        else:
-            np.matmul(x, w.T, out=y)
+        multiply(as_rows(bottom[0].data, w.shape[1]), w.T, as_rows(top[0].data, w.shape[0]))
         if self.param.bias_term:
-            y += self.blobs[1].data
+            top[0].data[...] += self.blobs[1].data
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         w = self._matrix()
-        np.matmul(as_rows(top[0].diff, w.shape[0]), w, out=as_rows(bottom[0].diff, w.shape[1]))
+        multiply(as_rows(top[0].diff, w.shape[0]), w, as_rows(bottom[0].diff, w.shape[1]))
 
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
         dw, n = self.blobs[0].diff, self.param.num_output
@@ -106,8 +102,26 @@ def as_rows(x: np.ndarray, width: int) -> np.ndarray:
     return x.reshape(x.size // width, width)
 
 
+def multiply(x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
+    """y = x w, with w or its transpose contiguous."""
+    from .kernels import inner
+
+    if inner.suits(x, w):
+        inner.mix(x, w, y)
+    elif inner.suits(x, w.T):
+        inner.dots(x, w.T, y)
+    elif w.shape[1] > len(x):  # BLAS is quicker with the larger matrix first
+        y[...] = (w.T @ x.T).T
+    else:
+        np.matmul(x, w, out=y)
+
+
 def add_product(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-    """out += a^T b, some rows at a time."""
+    """out += a^T b, by BLAS some rows at a time."""
+    from .kernels import inner
+
+    if inner.suits(b, out):
+        return inner.update(a, b, out)
     step = max(1, BLOCK // out.shape[1])
     product = np.multiply if len(a) == 1 else np.matmul  # NumPy has no quick outer product
     for i in range(0, len(out), step):

@@ -1,10 +1,10 @@
 """The register tile: C[MR, NR] (+)= A^T B over packed panels, accumulators never leaving the registers."""
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .simd import I64, VECTOR, VL, fma_function, splat_value, vector_at
+from .simd import I32, I64, VECTOR, VL, fma_function, splat_value, vector_at
 
 # Rows and vectors of the tile: MR * NV accumulators + NV + 1 fit 32 registers (AVX-512, NEON) or 16 (AVX2), and there
 # are enough of them to hide the latency of the fused multiply-add.
@@ -113,3 +113,51 @@ def gather_tile(typingctx, x, rows, at, b, c, k, accumulate):
 
     sig = types.void(pointer, table, table, pointer, pointer, types.intp, types.boolean)
     return sig, codegen
+
+
+def prefetch(bld, p):
+    """Asks for the cache line at p, which may be no memory at all."""
+    kind = ir.FunctionType(ir.VoidType(), [p.type, I32, I32, I32])
+    fn = cgutils.get_or_insert_function(bld.module, kind, "llvm.prefetch.p0")
+    bld.call(fn, [p, *(ir.Constant(I32, n) for n in (0, 3, 1))])  # to read, to keep close, data
+
+
+def _strided(mr, nv, place):
+    """A tile that reads one side where it lies, as the other is packed; `place` gives the scalars and the vectors of a
+    step from (bld, a, b, stride, index)."""
+
+    @intrinsic
+    def tile(typingctx, a, b, stride, c, k, ldc, accumulate):
+        def codegen(context, bld, signature, args):
+            a, b, stride, c, k, ldc, accumulate = args
+            loop = Loop(bld, k, zeros(mr * nv))
+            scalars, bk = place(bld, a, b, stride, loop.index)
+            rows = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(nv)]
+            sums = loop.end(multiply_add(bld, scalars, rows, loop.carried))
+            put(bld, sums, c, ldc, nv, accumulate)
+            return context.get_dummy_value()
+
+        return types.void(pointer, pointer, types.intp, pointer, types.intp, types.intp, types.boolean), codegen
+
+    return tile
+
+
+def make_row_tile(mr, nv):
+    """C (+)= A B with the rows of A `stride` floats apart, and B of k x (nv * VL) packed."""
+
+    def place(bld, a, b, stride, index):
+        rows = [bld.gep(a, [bld.mul(stride, ir.Constant(I64, i))]) for i in range(mr)]
+        return [bld.gep(row, [index]) for row in rows], bld.gep(b, [_times(bld, index, nv * VL)])
+
+    return _strided(mr, nv, place)
+
+
+def make_open_tile(mr, nv):
+    """C (+)= A^T B with A of k x mr packed, and the rows of B `stride` floats apart, and fetched ahead."""
+
+    def place(bld, a, b, stride, index):
+        ak, bk = bld.gep(a, [_times(bld, index, mr)]), bld.gep(b, [bld.mul(stride, index)])
+        prefetch(bld, bld.gep(bk, [ir.Constant(I64, nv * VL)]))
+        return [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(mr)], bk
+
+    return _strided(mr, nv, place)
