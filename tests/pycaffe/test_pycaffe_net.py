@@ -1,5 +1,6 @@
 """pycaffe's Net as scripts use it: names, argument order, arrays assigned through [...]."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -154,6 +155,7 @@ def test_saved_and_loaded(caffe, net, save, load):
     other = caffe.Net("net.prototxt", caffe.TEST)
     net.params["ip1"][0].data[...] = X[0, 0]
     getattr(net, save)("w")
+    assert h5py.is_hdf5("w") == (save == "save_hdf5")
     assert not same(net, other)
     getattr(other, load)("w")
     assert same(net, other)
@@ -196,7 +198,7 @@ def test_share_with(caffe, net):
 
 STAGED = """
 layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 } } }
-layer { name: "a" type: "Power" bottom: "x" top: "a" include { min_level: 2 } }
+layer { name: "a" type: "Power" bottom: "x" top: "a" include { min_level: 1 } }
 layer { name: "b" type: "Power" bottom: "x" top: "b" include { stage: "b" } }
 layer { name: "t" type: "Power" bottom: "x" top: "t" include { phase: TRAIN } }
 """
@@ -206,7 +208,7 @@ layer { name: "t" type: "Power" bottom: "x" top: "t" include { phase: TRAIN } }
     ("arguments", "outputs"),
     [
         ({}, ["x"]),
-        ({"level": 2}, ["a"]),
+        ({"level": 1}, ["a"]),
         ({"stages": ["b"]}, ["b"]),
         ({"level": 3, "stages": ["b", "c"]}, ["a", "b"]),
         ({"phase": 0}, ["t"]),
@@ -226,11 +228,25 @@ def test_a_seed_makes_nets_alike(caffe):
     assert not same(one, three)
 
 
+def test_arrays_in_memory(caffe, folder):
+    (folder / "memory.prototxt").write_text(
+        """layer { name: "m" type: "MemoryData" top: "x" top: "label"
+          memory_data_param { batch_size: 2 channels: 3 height: 1 width: 1 } }"""
+    )
+    net = caffe.Net("memory.prototxt", caffe.TEST)
+    net.set_input_arrays(X.reshape(4, 3, 1, 1), np.arange(4, dtype="f4"))
+    for rows in (slice(0, 2), slice(2, 4), slice(0, 2)):
+        net.forward()
+        assert np.array_equal(net.blobs["x"].data[:, :, 0, 0], X[rows])
+        assert net.blobs["label"].data.tolist() == list(range(4))[rows]
+
+
 def test_loss_weights(caffe):
     net = caffe.Net("train.prototxt", caffe.TRAIN)
     assert net.blob_loss_weights["loss"] == 1
     assert net.blob_loss_weights["ip"] == 0
     out = net.forward()
+    assert [layer.passes for layer in net.layers] == [1, 1, 1]
     assert list(out) == ["loss"]
     assert np.float32(out["loss"]) > 0
     assert net.outputs == ["loss"]

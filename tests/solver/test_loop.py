@@ -67,6 +67,7 @@ def test_the_events_of_a_run(solver):
         ("test_interval: 3", [0, 3, 6]),
         ("test_interval: 3 test_initialization: false", [3, 6]),
         ("test_interval: 4", [0, 4]),
+        ("test_interval: 1 test_initialization: false", [1, 2, 3, 4, 5, 6]),
         ("test_interval: 100", [0]),
     ],
 )
@@ -203,6 +204,19 @@ def test_step_goes_on_where_it_stopped(solver):
     assert np.array_equal(whole.net.params["y"][0].data, parts.net.params["y"][0].data)
 
 
+@pytest.mark.parametrize(("display", "last"), [(3, True), (4, False), (0, False)])
+def test_the_loss_is_shown_once_more_at_the_end_and_nothing_learnt_from_it(solver, display, last):
+    """As in Caffe, where max_iter is a multiple of display; the data goes on as if it had not been read."""
+    built, plain = solver(f"max_iter: 6 display: {display}"), solver()
+    diary = Diary(built)
+    built.solve()
+    plain.step(6)
+    assert diary.of("iteration") == [0, 1, 2, 3, 4, 5] + [6] * last
+    for s in (built, plain):
+        s.step(1)
+    assert np.array_equal(built.net.params["y"][0].data, plain.net.params["y"][0].data)
+
+
 def test_solve_ends_at_max_iter_whatever_was_stepped_before(solver):
     built = solver("max_iter: 5")
     built.step(3)
@@ -225,6 +239,11 @@ def test_a_seed_makes_a_run_repeatable_bit_for_bit(solver):
         found.append(built.net.params["y"][0].data.copy())
     assert np.array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
+
+
+def test_zero_is_a_seed_too(solver):
+    one, two = (solver("random_seed: 0") for _ in range(2))
+    assert np.array_equal(one.net.params["y"][0].data, two.net.params["y"][0].data)
 
 
 def test_without_a_seed_two_runs_differ(solver):

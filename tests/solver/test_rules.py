@@ -1,4 +1,4 @@
-"""Caffe's six rules with everything that happens to a gradient before them, derived again in float64."""
+"""Caffe's six rules, and AdamW, with everything that happens to a gradient before them, derived again in float64."""
 
 import math
 import subprocess
@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+
+from netdef.solver import step
 
 STEPS = 6
 
@@ -58,6 +60,7 @@ RULES = {
     "RMSProp": (rmsprop, {"rms_decay": 0.95, "delta": 1e-3}),
     "AdaDelta": (adadelta, {"momentum": 0.9, "delta": 1e-3}),
     "Adam": (adam, {"momentum": 0.9, "momentum2": 0.99, "delta": 1e-3}),
+    "AdamW": (adam, {"momentum": 0.9, "momentum2": 0.99, "delta": 1e-3}),
 }
 
 VARIANTS = {
@@ -88,8 +91,11 @@ def expected(built, rule, s, lr_mult, decay_mult):
         for i, g in enumerate(grads):
             if lr_mult[i]:
                 pull = np.sign(weights[i]) if p.regularization_type == "L1" else weights[i]
-                g = g / p.iter_size + p.weight_decay * decay_mult[i] * pull
-                weights[i] = weights[i] - rule(g, memory[i], p.base_lr * lr_mult[i], k, s)
+                decay, rate = p.weight_decay * decay_mult[i] * pull, p.base_lr * lr_mult[i]
+                if p.type == "AdamW":
+                    weights[i] = weights[i] - rule(g / p.iter_size, memory[i], rate, k, s) - rate * decay
+                else:
+                    weights[i] = weights[i] - rule(g / p.iter_size + decay, memory[i], rate, k, s)
         yield [w.copy() for w in weights]
 
 
@@ -136,6 +142,17 @@ def test_two_passes_of_half_a_batch_equal_one_of_the_whole(solver):
         assert halves.losses[-1] == pytest.approx(whole.losses[-1], rel=1e-6)
         for one, two in zip(whole.net.params["y"], halves.net.params["y"], strict=True):
             assert one.data == pytest.approx(two.data, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_step_is_the_same_in_slices_of_any_size(fed, monkeypatch, name):
+    found = []
+    for size in (step.SLICE, 4, 1):
+        monkeypatch.setattr(step, "SLICE", size)
+        built = fed(f'type: "{name}" momentum: 0.9 weight_decay: 0.1 clip_gradients: 0.5')
+        built.step(2)
+        found.append([b.data.tobytes() for b in built.net.params["y"]])
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("name", RULES)
