@@ -1,9 +1,9 @@
 """The part of pytest: a test that takes `netdef_case` runs once for each case in cases/*.prototxt beside its file.
 
-    from netdef.testing import check_layer
+from netdef.testing import check_layer
 
-    def test_conforms(netdef_case):
-        check_layer(netdef_case)
+def test_conforms(netdef_case):
+    check_layer(netdef_case)
 """
 
 from pathlib import Path

@@ -7,6 +7,7 @@ Each net is a process of its own with a limit of time and memory. Batches are th
 """
 
 import argparse
+import importlib
 import os
 import resource
 import signal
@@ -151,8 +152,9 @@ def main() -> int:
     parser.add_argument("--gigabytes", type=int, default=8)
     parser.add_argument("--tsv", type=Path, help="write every net's line here")
     args = parser.parse_args()
-    from netdef import export as _  # ONNX and the plugins once, for all processes
     from netdef import registry
+
+    importlib.import_module("netdef.export")  # ONNX and the plugins once, for all processes
 
     registry.default()
     lines, counts = [], Counter()

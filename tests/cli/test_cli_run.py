@@ -175,9 +175,7 @@ def test_export_writes_a_model_that_was_compared(run, trained):
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[:2] == ["input x: 1x3x8x8", "output prob: 1x2"]
-    assert re.match(
-        r"compared in ONNX Runtime over \d+ random inputs: largest difference \S+ of the blob's", lines[2]
-    )
+    assert re.match(r"compared in ONNX Runtime over \d+ random inputs: largest difference \S+ of the blob's", lines[2])
     assert re.fullmatch(r"wrote small\.onnx: \S+ kB, opset \d+", lines[3])
     onnx.checker.check_model(onnx.load("small.onnx"))
 
