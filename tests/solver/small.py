@@ -36,3 +36,9 @@ STREAM = 'layer { name: "data4" type: "Stream" top: "x" top: "t" }\n'
 
 def parse(text):
     return prototxt.parse(text, REGISTRY.schema.message("SolverParameter"), "solver.prototxt")
+
+
+def everything(built):
+    """Weights, then memory, as bytes."""
+    memory = [m.tobytes() for slots in built.updater.memory for m in slots]
+    return [p.blob.data.tobytes() for p in built.net.parameters] + memory

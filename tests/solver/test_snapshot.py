@@ -1,28 +1,20 @@
 """Snapshots as Caffe's files: what protobuf and h5py find in them, what is taken up again and what is refused."""
 
-import resource
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from netdef_proto import netdef_pb2 as pb
-from solver.small import DENSE, STREAM
+from solver.small import DENSE, STREAM, everything
 
-from netdef import files, weights
-from netdef.errors import NetdefError, WeightsError
+from netdef.errors import WeightsError
 from netdef.solver.snapshot import State, latest, read_state, write_state
 
 NET = STREAM + DENSE % ""
 MORE = 'layer { name: "z" type: "Dense" bottom: "x" top: "z" dense_param { } }'
 ENDINGS = {"BINARYPROTO": "", "HDF5": ".h5"}
 SLOTS = {"SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2}
-
-
-def everything(built):
-    """Weights, then memory, as bytes."""
-    memory = [m.tobytes() for slots in built.updater.memory for m in slots]
-    return [p.blob.data.tobytes() for p in built.net.parameters] + memory
 
 
 # -- what is in the files ------------------------------------------------------------------------------------------
@@ -277,70 +269,3 @@ def test_the_latest_is_by_number(tmp_path):
     assert latest(tmp_path / "s").name == "s_iter_101.solverstate.h5"
     with pytest.raises(WeightsError, match=r"no snapshot .*/none_iter_"):
         latest(tmp_path / "none")
-
-
-# -- full disks ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk():
-    """small_disk(100) lets no file grow beyond 100 bytes, as a disk that is full does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.parametrize("snapshot_format", ENDINGS)
-@pytest.mark.parametrize("size", [0, 64, 150])
-def test_a_full_disk_leaves_the_earlier_files_whole_and_nothing_else(
-    solver, tmp_path, small_disk, snapshot_format, size
-):
-    built = solver(f"snapshot_format: {snapshot_format}")
-    built.step(1)
-    first = {path: path.read_bytes() for path in built.snapshot()}
-    small_disk(size)
-    with pytest.raises(NetdefError, match=r"cannot write .*unchanged"):
-        built.snapshot()
-    small_disk(resource.RLIM_INFINITY)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == first
-    built.step(1)
-    built.snapshot()
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_a_disk_that_is_full_after_the_weights_leaves_no_state_without_them(solver, tmp_path, monkeypatch):
-    """The state is written last, so that the latest state always has its weights."""
-    built = solver()
-    built.step(1)
-    written = []
-    save = weights.save
-    monkeypatch.setattr(
-        weights, "save", lambda path, *rest, **more: (written.append(Path(path)), save(path, *rest, **more))
-    )
-    model, state = built.snapshot()
-    assert written == [model]
-    assert state.stat().st_mtime_ns >= model.stat().st_mtime_ns
-    built.step(1)
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(weights, "save", save)
-    real = files.os.replace
-    monkeypatch.setattr(files.os, "replace", lambda a, b: full() if "solverstate" in str(b) else real(a, b))
-    with pytest.raises(NetdefError, match="No space left"):
-        built.snapshot()
-    assert latest(tmp_path / "s") == state
-    assert not [p for p in tmp_path.iterdir() if p.suffix == ".part"]
-
-
-def test_a_full_disk_in_the_midst_of_training_costs_a_snapshot_and_not_the_run(solver, tmp_path, small_disk, caplog):
-    built, quiet = solver("snapshot: 2"), solver()
-    small_disk(64)
-    built.step(3)
-    small_disk(resource.RLIM_INFINITY)
-    assert "training goes on" in caplog.text
-    built.step(1)
-    assert latest(tmp_path / "s").name == "s_iter_4.solverstate"
-    quiet.step(4)
-    assert everything(built) == everything(quiet)
