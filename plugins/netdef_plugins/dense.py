@@ -13,6 +13,10 @@ BLOCK = 1 << 20
 """Elements of a product that is added to a gradient: few enough to stay in cache between the two."""
 
 
+SMALL = 1 << 20
+"""Multiply-adds of a product that is not worth a second thread."""
+
+
 class InnerProduct(Layer):
     """y = W x + b for each item, which is all axes from axis on, flattened.
 
@@ -104,28 +108,42 @@ def as_rows(x: np.ndarray, width: int) -> np.ndarray:
 
 def multiply(x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
     """y = x w, with w or its transpose contiguous."""
-    from .kernels import inner
+    from .kernels import inner, threads
 
     if inner.suits(x, w):
         inner.mix(x, w, y)
     elif inner.suits(x, w.T):
         inner.dots(x, w.T, y)
-    elif w.shape[1] > len(x):  # BLAS is quicker with the larger matrix first
-        y[...] = (w.T @ x.T).T
-    else:
+    elif x.size * w.shape[1] < SMALL:
         np.matmul(x, w, out=y)
+    elif w.shape[1] > len(x):  # BLAS is quicker with the larger matrix first
+
+        def columns(i: int, j: int) -> None:
+            y[:, i:j] = (w.T[i:j] @ x.T).T
+
+        threads.share(columns, w.shape[1])
+    else:
+        threads.share(lambda i, j: np.matmul(x[i:j], w, out=y[i:j]), len(x))
 
 
 def add_product(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
     """out += a^T b, by BLAS some rows at a time."""
-    from .kernels import inner
+    from .kernels import inner, threads
 
     if inner.suits(b, out):
         return inner.update(a, b, out)
     step = max(1, BLOCK // out.shape[1])
     product = np.multiply if len(a) == 1 else np.matmul  # NumPy has no quick outer product
-    for i in range(0, len(out), step):
-        out[i : i + step] += product(a[:, i : i + step].T, b)
+
+    def rows(first: int, last: int) -> None:
+        for i in range(first, last, step):
+            part = slice(i, min(i + step, last))
+            out[part] += product(a[:, part].T, b)
+
+    if len(a) * out.size < SMALL:
+        rows(0, len(out))
+    else:
+        threads.share(rows, len(out))
 
 
 class Embed(Layer):

@@ -13,7 +13,7 @@ from .simd import I64
 TICKET, DONE, FUNCTION, JOB, COUNT, SIZE = 0, 8, 16, 17, 18, 24
 slots = types.CPointer(types.int64)
 # Some milliseconds of waiting: longer than the Python code between two kernels, shorter than anybody minds.
-PATIENCE = 40_000
+PATIENCE = 160_000
 
 
 @intrinsic

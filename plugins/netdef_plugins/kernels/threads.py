@@ -3,6 +3,9 @@
 import ctypes
 import os
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import threadpoolctl
@@ -67,13 +70,34 @@ def count() -> int:
 
 
 def set_count(n: int) -> None:
-    """Sets the number of threads of kernels and BLAS together; n < 1 is a ValueError."""
+    """Sets the number of threads of kernels and BLAS together; n < 1 is a ValueError.
+
+    BLAS itself gets one, and `share` calls it from several: its own threads spin for milliseconds after each product
+    and take the cores from the kernels that come next.
+    """
     if n < 1:
         raise ValueError(f"threads: got {n}; want 1 or more")
     _state["count"] = n
-    _state["limits"] = threadpoolctl.threadpool_limits(n, user_api="blas")
+    _state["limits"] = threadpoolctl.threadpool_limits(1, user_api="blas")
     if "pool" in _state:
         _state.pop("pool").close()
+    if "callers" in _state:
+        _state.pop("callers").shutdown(wait=False)
+
+
+def share(function: Callable[[int, int], object], size: int) -> None:
+    """Calls function(first, last) for parts of 0 .. size, a thread each: for NumPy calls, which let others run."""
+    n = count()
+    if n == 1:
+        function(0, size)
+        return
+    if "callers" not in _state:
+        _state["callers"] = ThreadPoolExecutor(n - 1, "netdef-blas")
+    ends = [size * k // n for k in range(n + 1)]
+    others = [_state["callers"].submit(function, *part) for part in pairwise(ends[1:])]
+    function(*ends[:2])
+    for other in others:
+        other.result()
 
 
 def run(task: native.Task, items: int, *args, dtype: np.dtype = FLOAT32) -> None:
@@ -101,4 +125,4 @@ def scratch(name: str, floats: int) -> np.ndarray:
 _local = threading.local()
 if hasattr(os, "register_at_fork"):
     # Threads do not survive a fork: the child makes its own pool when it first needs one.
-    os.register_at_fork(after_in_child=lambda: _state.pop("pool", None))
+    os.register_at_fork(after_in_child=lambda: (_state.pop("pool", None), _state.pop("callers", None)))
