@@ -1,7 +1,7 @@
 """Plugins: real distributions in a temporary folder, some of them broken, and what the registry makes of them."""
 
 import pytest
-from strangers import LAYER, load
+from outsiders import LAYER, load
 
 from netdef import loading, prototxt
 from netdef.errors import PluginError

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import toys
-from strangers import LAYER, load
+from outsiders import LAYER, load
 
 from netdef.errors import PluginError
 from netdef.hookspecs import hookimpl
