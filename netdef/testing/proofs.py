@@ -142,10 +142,10 @@ def onnx_form(case: Case, registry: Registry) -> Iterator[str]:
 
 
 def _spoil_tops(bench: Bench, i: int) -> None:
-    if isinstance(bench.net.layers[i], Source):
-        return
-    for top in bench.net.tops[i]:
-        if not any(top.shares_data(b) for b in bench.net.bottoms[i]):
+    net = bench.net
+    kept = [t for layer, tops in zip(net.layers, net.tops, strict=True) if isinstance(layer, Source) for t in tops]
+    for top in net.tops[i]:  # an input that is overwritten in place is a top too
+        if not any(top.shares_data(b) for b in (*kept, *net.bottoms[i])):
             spoil(top.data)
 
 
