@@ -1,33 +1,18 @@
 """Scale and Bias: against float64 broadcasting along all kinds of axes, and what they refuse."""
 
+from functools import partial
+
+import nets
 import numpy as np
 import pytest
-from nets import fed
+from nets import close, fed
 
 from netdef.errors import NetdefError
 
 RNG = np.random.default_rng(6)
 
 
-def made_of(kind, options, arrays, dtype=np.float64):
-    bottoms = " ".join(f'bottom: "{name}"' for name in arrays)
-    text = f'force_backward: true layer {{ name: "l" type: "{kind}" {bottoms} top: "y" {options} }}'
-    made = fed(text, arrays, dtype=dtype)
-    for blob in made.layers[-1].blobs:
-        blob.data[...] = RNG.standard_normal(blob.shape)
-    return made
-
-
-def run(made):
-    made.forward()
-    dy = RNG.standard_normal(made.blobs["y"].shape)
-    made.blobs["y"].diff[...] = dy
-    made.backward()
-    return dy
-
-
-def close(got, want):
-    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+made_of, run = partial(nets.made_of, RNG), partial(nets.run, RNG)
 
 
 ALONG = [  # axis, num_axes, the axes that the operand covers
