@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
-from netdef.errors import NetdefError
 from netdef.report import progress, tables
-from netdef.report.outputs import Mean
 
 COLUMNS = ("layer", "size")
 ROWS = [("conv[1]", "7"), ("a_very_long_name_" * 10, "12,345"), ("", "0")]
@@ -59,22 +56,6 @@ def test_json_takes_dataclasses():
     stream = io.StringIO()
     tables.show_json({"things": [Thing((1, 2))]}, stream)
     assert json.loads(stream.getvalue()) == {"things": [{"shape": [1, 2]}]}
-
-
-def test_the_mean_is_element_by_element():
-    mean = Mean()
-    mean.add([("a", np.array([1.0, 2.0], np.float32), 0.5)])
-    mean.add([("a", np.array([3.0, 6.0], np.float32), 0.5)])
-    [(name, values, weight)] = mean.results
-    assert (name, values.tolist(), weight) == ("a", [2.0, 4.0], 0.5)
-    assert values.dtype == np.float64
-
-
-def test_there_is_no_mean_of_sizes_that_differ():
-    mean = Mean()
-    mean.add([("a", np.zeros(2), 0.0)])
-    with pytest.raises(NetdefError, match="output 'a' has 3 values in one batch and 2 in another"):
-        mean.add([("a", np.zeros(3), 0.0)])
 
 
 def test_a_test_is_one_line_whatever_it_measures():
