@@ -8,7 +8,9 @@ from netdef_ssd.evaluate import DetectionEvaluate
 from netdef_ssd.multibox import MultiBoxLoss
 from netdef_ssd.normalize import Normalize
 from netdef_ssd.permute import Permute
-from netdef_ssd.prior_box import PriorBox, PriorBoxClustered
+from netdef_ssd.pixels import PixelDetectionOutput
+from netdef_ssd.prior_box import FaceBoxesPriorBox, PriorBox, PriorBoxClustered
+from netdef_ssd.refine import RefineDetectionOutput, RefineMultiBoxLoss
 from netdef_ssd.smooth_l1 import SmoothL1Loss
 from netdef_ssd.video import CLIPS, VideoData
 
@@ -19,6 +21,7 @@ __all__ += ["PriorBox", "PriorBoxClustered", "SmoothL1Loss", "VideoData"]
 @hookimpl
 def netdef_layers() -> list[type]:
     found: list[type] = [Permute, Normalize, PriorBox, PriorBoxClustered, DetectionOutput]
+    found += [FaceBoxesPriorBox, PixelDetectionOutput, RefineDetectionOutput, RefineMultiBoxLoss]
     return [*found, SmoothL1Loss, MultiBoxLoss, DetectionEvaluate, AnnotatedData, VideoData]
 
 

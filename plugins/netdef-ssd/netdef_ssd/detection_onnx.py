@@ -13,9 +13,10 @@ ALL = np.finfo(np.float32).min
 def build(layer: Any, graph: Any, inputs: list[str]) -> str:
     """The value of a DetectionOutput's top. Raises ExportError for an eta, which NonMaxSuppression does not have."""
     nms = layer.param.nms_param
+    form = _Detection if len(inputs) < 5 else _Refined
     if nms.eta < 1 and nms.nms_threshold > 0.5:
         raise ExportError(f"eta {nms.eta:g} shrinks the threshold box by box, which has no ONNX form; want eta: 1")
-    return _Detection(layer, graph, inputs).rows()
+    return form(layer, graph, inputs).rows()
 
 
 class _Detection:
@@ -48,18 +49,23 @@ class _Detection:
         else:
             loc = self.shaped(loc, self.n, self.priors, self.param.num_classes, 4)
             loc = self.op("Gather", self.op("Transpose", loc, perm=[0, 2, 1, 3]), np.array(self.labels), axis=1)
-        if not self.param.variance_encoded_in_target:
-            loc = self.op("Mul", loc, variances)
-        return self.decoded(loc, corners)
+        return self.decoded(self.varied(loc, variances), self.refined(corners, variances))
+
+    def varied(self, loc: str, variances: str) -> str:
+        return loc if self.param.variance_encoded_in_target else str(self.op("Mul", loc, variances))
+
+    def refined(self, corners: str, variances: str) -> str:
+        """What locations are relative to."""
+        return corners
 
     def decoded(self, loc: str, corners: str) -> str:
         last = 2 if self.shared else 3
         if self.param.code_type == CORNER:
             return str(self.op("Add", corners, loc))
-        low, high = (self.cut(corners, 1, k, k + 2) for k in (0, 2))
+        low, high = (self.cut(corners, -1, k, k + 2) for k in (0, 2))
         sides = self.op("Sub", high, low)
         if self.param.code_type != CENTER_SIZE:
-            return str(self.op("Add", corners, self.op("Mul", loc, self.op("Concat", sides, sides, axis=1))))
+            return str(self.op("Add", corners, self.op("Mul", loc, self.op("Concat", sides, sides, axis=-1))))
         middle = self.op("Div", self.op("Add", low, high), np.float32(2))
         centre = self.op("Add", middle, self.op("Mul", self.cut(loc, last, 0, 2), sides))
         half = self.op("Div", self.op("Mul", self.op("Exp", self.cut(loc, last, 2, 4)), sides), np.float32(2))
@@ -69,10 +75,15 @@ class _Detection:
         """(N, L, P); of each label all but the top_k best are out of the running."""
         x = self.shaped(self.conf, self.n, self.priors, self.param.num_classes)
         x = self.op("Gather", self.op("Transpose", x, perm=[0, 2, 1]), np.array(self.labels), axis=1)
+        x = self.sure(x)
         if -1 < self.layer.top_k < self.priors:
             values, places = self.op("TopK", x, np.array([self.layer.top_k]), axis=2, outputs=2)
             x = self.op("ScatterElements", self.lowest(self.priors), places, values, axis=2)
         return str(x)
+
+    def sure(self, scores: str) -> str:
+        """(N, L, P) without the scores that do not count."""
+        return scores
 
     def lowest(self, priors: int) -> np.ndarray:
         return np.full((self.n, len(self.labels), priors), ALL, np.float32)
@@ -130,3 +141,20 @@ class _Detection:
         present = self.op("Expand", np.array([True]), count)
         both = self.op("Concat", found, nothing(self.n).astype(np.float32), axis=0)
         return str(self.op("Compress", both, self.op("Concat", present, absent, axis=0), axis=0))
+
+
+class _Refined(_Detection):
+    """The same with RefineDet's two more inputs: objectness (N, 2 P) and the locations that refine the priors."""
+
+    def __init__(self, layer: Any, graph: Any, inputs: list[str]):
+        super().__init__(layer, graph, inputs)
+        self.arm_conf, self.arm_loc = inputs[3:]
+
+    def refined(self, corners: str, variances: str) -> str:
+        return self.decoded(self.varied(self.shaped(self.arm_loc, self.n, self.priors, 4), variances), corners)
+
+    def sure(self, scores: str) -> str:
+        objects = self.cut(self.shaped(self.arm_conf, self.n, self.priors, 2), 2, 1, 2)
+        least = np.float32(self.param.objectness_score)
+        sure = self.op("GreaterOrEqual", self.shaped(objects, self.n, 1, self.priors), least)
+        return str(self.op("Where", sure, scores, np.float32(0)))

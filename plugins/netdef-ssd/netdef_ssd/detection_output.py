@@ -33,6 +33,27 @@ SAVE = Block(
 )
 
 
+def options(*more: Field) -> Block:
+    """The block, with what a fork adds to it."""
+    fields = (
+        Field("num_classes", "uint32", doc="Classes, the background among them."),
+        Field("share_location", "bool", True, doc="Whether all classes share a prior's location."),
+        Field("background_label_id", "int32", 0, doc="The class that is nothing; -1 for none."),
+        Field("nms_param", NMS, doc="Which boxes overlap too much."),
+        Field("save_output_param", SAVE, doc="Parsed and ignored: nothing is written to files."),
+        Field("code_type", CODE_TYPE, "CORNER", doc="What locations mean; that of training."),
+        Field("variance_encoded_in_target", "bool", False, doc="Whether locations hold the variances already."),
+        Field("keep_top_k", "int32", -1, doc="How many boxes an image keeps; -1 for all."),
+        Field("confidence_threshold", "float", doc="Only scores above this count; all where it is left out."),
+        Field("visualize", "bool", False, doc="Parsed and ignored: nothing is shown."),
+        Field("visualize_threshold", "float", doc="Parsed and ignored."),
+        Field("save_file", "string", doc="Parsed and ignored."),
+    )
+    return Block(
+        "detection_output_param", (*fields, *more), message="DetectionOutputParameter", doc="From predictions to boxes."
+    )
+
+
 class DetectionOutput(ParameterFree):
     """Rows (image, label, score, xmin, ymin, xmax, ymax), shape (1, 1, rows, 7), of what was found.
 
@@ -48,25 +69,7 @@ class DetectionOutput(ParameterFree):
     bottoms = (3, 4)
     no_gradient = "all"
     reads = ()
-    options = Block(
-        "detection_output_param",
-        [
-            Field("num_classes", "uint32", doc="Classes, the background among them."),
-            Field("share_location", "bool", True, doc="Whether all classes share a prior's location."),
-            Field("background_label_id", "int32", 0, doc="The class that is nothing; -1 for none."),
-            Field("nms_param", NMS, doc="Which boxes overlap too much."),
-            Field("save_output_param", SAVE, doc="Parsed and ignored: nothing is written to files."),
-            Field("code_type", CODE_TYPE, "CORNER", doc="What locations mean; that of training."),
-            Field("variance_encoded_in_target", "bool", False, doc="Whether locations hold the variances already."),
-            Field("keep_top_k", "int32", -1, doc="How many boxes an image keeps; -1 for all."),
-            Field("confidence_threshold", "float", doc="Only scores above this count; all where it is left out."),
-            Field("visualize", "bool", False, doc="Parsed and ignored: nothing is shown."),
-            Field("visualize_threshold", "float", doc="Parsed and ignored."),
-            Field("save_file", "string", doc="Parsed and ignored."),
-        ],
-        message="DetectionOutputParameter",
-        doc="From predictions to boxes.",
-    )
+    options = options()
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         p = self.param
@@ -96,17 +99,21 @@ class DetectionOutput(ParameterFree):
                 raise LayerError(f"{what} of shape {shape}; want ({loc[0]}, {priors * each}) for {priors} priors")
         return [(1, 1, 1, 7)]
 
-    def boxes(self, loc: Array, prior: Array) -> Array:
+    def boxes(self, bottom: list[Blob]) -> Array:
         """Locations as boxes (N, sets, priors, 4)."""
+        loc, prior = bottom[0].data, bottom[2].data
         corners, variances = prior.reshape(-1, 2, prior.shape[2] // 4, 4)[0]
         loc = loc.reshape(len(loc), len(corners), self.sets, 4).swapaxes(1, 2)
         p = self.param
         return decode(loc, corners, None if p.variance_encoded_in_target else variances, p.code_type)
 
+    def scores(self, bottom: list[Blob]) -> Array:
+        """(N, priors, classes)."""
+        return bottom[1].data.reshape(bottom[1].shape[0], -1, self.param.num_classes)
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        boxes = self.boxes(bottom[0].data, bottom[2].data)
-        n, _, priors, _ = boxes.shape
-        scores = bottom[1].data.reshape(n, priors, self.param.num_classes)
+        boxes, scores = self.boxes(bottom), self.scores(bottom)
+        n = len(boxes)
         rows = np.concatenate([self.image(i, boxes[i], scores[i]) for i in range(n)])
         if not len(rows):
             rows = nothing(n)

@@ -9,9 +9,9 @@ import numpy as np
 from netdef.layer import Blob, LayerError, Loss, Shape
 from netdef_ssd.boxes import check_code, decode, encode
 from netdef_ssd.confidence import SOFTMAX, logistic, softmax
-from netdef_ssd.matching import NOBODY, Truth, match, truths
+from netdef_ssd.matching import LEFT_OUT, NOBODY, Truth, match, truths
 from netdef_ssd.mining import HARD_EXAMPLE, NONE, mine
-from netdef_ssd.multibox_param import OPTIONS
+from netdef_ssd.multibox_param import options
 from netdef_ssd.smooth_l1 import smooth_l1, smooth_l1_slope
 
 Array = np.ndarray
@@ -50,7 +50,7 @@ class MultiBoxLoss(Loss):
     bottoms = 4
     no_gradient = (2, 3)
     reads = ()
-    options = OPTIONS
+    options = options()
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         p, given = self.param, self.layer_param.loss_param
@@ -73,7 +73,7 @@ class MultiBoxLoss(Loss):
         self.counts_loc, self.counts_conf = counts[0], counts[1]
 
     def infer(self, *shapes: Shape) -> list[Shape]:
-        loc, conf, prior, objects = shapes
+        loc, conf, prior, objects = shapes[:4]
         if len(prior) != 3 or prior[1] != 2 or prior[2] % 4:
             raise LayerError(f"priors of shape {prior}; want (1, 2, 4 P)")
         if not objects or objects[-1] != 8:
@@ -88,10 +88,12 @@ class MultiBoxLoss(Loss):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         p, n = self.param, bottom[0].shape[0]
-        self.priors, self.variances = bottom[2].data.reshape(-1, 2, bottom[2].shape[2] // 4, 4)[0]
-        loc = bottom[0].data.reshape(n, len(self.priors), self.sets, 4)
-        conf = bottom[1].data.reshape(n, len(self.priors), p.num_classes)
-        objects = truths(bottom[3].data, n, p.background_label_id, p.num_classes, p.use_difficult_gt)
+        priors, self.variances = bottom[2].data.reshape(-1, 2, bottom[2].shape[2] // 4, 4)[0]
+        self.priors = self.refined(priors, bottom)
+        loc = bottom[0].data.reshape(n, len(priors), self.sets, 4)
+        conf = bottom[1].data.reshape(n, len(priors), p.num_classes)
+        rows = self.rows(bottom[3].data)
+        objects = truths(rows, n, p.background_label_id, p.num_classes, p.use_difficult_gt)
         if p.map_object_to_agnostic:
             for truth in objects.values():
                 truth.labels[...] = p.background_label_id + 1
@@ -103,7 +105,7 @@ class MultiBoxLoss(Loss):
         if p.mining_type != NONE:
             losses = self._class_losses(conf, label, found)[0]
             worst = losses if p.mining_type != HARD_EXAMPLE else self._with_distances(losses, found, d)
-            kept = self._mine(worst, matches, found, loc)
+            kept = self._mine(worst, matches, found, loc, self.negatives(bottom))
             found, d, self.factor = found.only(kept), d[kept], self.factor[kept]
         self.found, self.d = found, d
         self.scale = 1 / max(1.0, (label.size, len(d), n, 1)[self.mode])
@@ -113,10 +115,22 @@ class MultiBoxLoss(Loss):
             total += losses[self.counted].sum(dtype=np.float64)
         top[0].data[...] = total * self.scale
 
-    def _boxes(self, loc: Array) -> Array:
-        """Predicted locations (P, 4) as boxes."""
+    def refined(self, priors: Array, bottom: list[Blob]) -> Array:
+        """What predictions are relative to: the priors (P, 4), for each image (N, P, 4)."""
+        return np.broadcast_to(priors, (bottom[0].shape[0], *priors.shape))
+
+    def rows(self, objects: Array) -> Array:
+        """The objects' rows as they count."""
+        return objects
+
+    def negatives(self, bottom: list[Blob]) -> Array | None:
+        """Which priors without an object may count (N, P); None for all."""
+        return None
+
+    def _boxes(self, i: int, loc: Array) -> Array:
+        """Predicted locations (P, 4) of image i as boxes."""
         variances = None if self.param.encode_variance_in_target else self.variances
-        return decode(loc, self.priors, variances, self.param.code_type)
+        return decode(loc, self.priors[i], variances, self.param.code_type)
 
     def _match(self, loc: Array, objects: dict[int, Truth]) -> tuple[Found, dict[int, tuple[Array, Array]]]:
         """The priors with an object, and by image where locations are shared the match that mining needs."""
@@ -128,11 +142,11 @@ class MultiBoxLoss(Loss):
                     continue
                 mine = np.arange(len(truth.labels)) if self.sets == 1 else np.flatnonzero(truth.labels == c)
                 if p.use_prior_for_matching:
-                    shared = shared or self._matched(self.priors, truth.boxes)
+                    shared = shared or self._matched(self.priors[i], truth.boxes)
                     index, overlap = shared
                     index = np.where(np.isin(index, mine) | (index < 0), index, NOBODY)
                 else:
-                    index, overlap = self._matched(self._boxes(loc[i, :, c]), truth.boxes[mine])
+                    index, overlap = self._matched(self._boxes(i, loc[i, :, c]), truth.boxes[mine])
                     index = np.where(index < 0, index, mine[index] if len(mine) else NOBODY)
                 prior = np.flatnonzero(index > NOBODY)
                 of, alike = index[prior], np.ones(len(prior), int)
@@ -150,14 +164,14 @@ class MultiBoxLoss(Loss):
     def _distances(self, loc: Array, found: Found) -> Array:
         """loc - target (M, 4), 0 where bp_inside leaves a coordinate out; keeps the factor of the gradient."""
         p, at = self.param, found.prior
-        given = loc[found.image, at, found.set]
+        given, priors = loc[found.image, at, found.set], self.priors[found.image, at]
         variances = None if p.encode_variance_in_target else self.variances[at]
-        d = given - encode(found.box, self.priors[at], variances, p.code_type)
+        d = given - encode(found.box, priors, variances, p.code_type)
         self.factor = np.ones_like(d)
         if p.encode_variance_in_target:
             self.factor /= self.variances[at]
         if p.bp_inside:
-            boxes = self.priors[at]
+            boxes = priors
             if not p.use_prior_for_matching:
                 boxes = decode(given, boxes, variances, p.code_type)
             self.factor *= (boxes >= 0) & (boxes <= 1)
@@ -182,13 +196,15 @@ class MultiBoxLoss(Loss):
         worst[found.image, found.prior] += self._loc_losses(d).sum(axis=1)
         return worst
 
-    def _mine(self, losses: Array, matches: dict[int, Any], found: Found, loc: Array) -> Array:
+    def _mine(self, losses: Array, matches: dict[int, Any], found: Found, loc: Array, may: Array | None) -> Array:
         """Count what is picked; whether each of `found` still counts."""
         p = self.param
         self.counted[...] = False
         picked = np.zeros_like(self.counted)
         for i, (index, overlap) in matches.items():
-            boxes = self.priors if p.use_prior_for_nms else self._boxes(loc[i, :, 0])
+            boxes = self.priors[i] if p.use_prior_for_nms else self._boxes(i, loc[i, :, 0])
+            if may is not None:
+                index = np.where((index == NOBODY) & ~may[i], LEFT_OUT, index)
             picked[i] = mine(p, index, overlap, losses[i], boxes)
             self.counted[i] = picked[i] & (index == NOBODY)
         kept = picked[found.image, found.prior] | (p.mining_type != HARD_EXAMPLE)
@@ -203,7 +219,7 @@ class MultiBoxLoss(Loss):
             bottom[0].diff[...] = 0
             slope = self.d if self.param.loc_loss_type == L2 else smooth_l1_slope(self.d)
             slope = slope * self.factor * (scale * self.param.loc_weight * self.counts_loc)
-            dx = bottom[0].diff.reshape(-1, len(self.priors), self.sets, 4)
+            dx = bottom[0].diff.reshape(*self.priors.shape[:2], self.sets, 4)
             dx[self.found.image, self.found.prior, self.found.set] = slope
         if propagate_down[1]:
             dx = bottom[1].diff.reshape(self.dconf.shape)

@@ -10,6 +10,7 @@ import numpy as np
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 
 Array = np.ndarray
+Places = tuple[tuple[float, float, float, float], ...]
 ALIKE = 1e-6
 """Aspect ratios closer than this are one."""
 
@@ -64,14 +65,20 @@ class PriorBox(ParameterFree):
         for shape in shapes:
             if len(shape) != 4:
                 raise LayerError(f"a bottom has shape {shape}; want (number, channels, height, width)")
-        return [(1, 2, shapes[0][2] * shapes[0][3] * len(self.sides) * 4)]
+        boxes = sum(len(self.placed(*side)) for side in self.sides)
+        return [(1, 2, shapes[0][2] * shapes[0][3] * boxes * 4)]
 
     def priors(self, layer: Shape, image: Shape) -> Array:
         """The top for a map and an image of these shapes, float64, (1, 2, 4 H W K)."""
         height, width = layer[2:]
         size = np.array(self.image or image[2:], float)
         step = np.array(self.step or size / (height, width), float)
-        return _grid(height, width, *size, *step, self.param.offset, self.sides, self.param.clip, self.variance)
+        places = tuple(self.placed(*side) for side in self.sides)
+        return _grid(height, width, *size, *step, self.param.offset, places, self.param.clip, self.variance)
+
+    def placed(self, width: float, height: float) -> Places:
+        """(x, y, width, height) of the boxes of one size: centres in pixels of the image beside the pixel's centre."""
+        return ((0.0, 0.0, width, height),)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data[...] = self.priors(bottom[0].shape, bottom[1].shape)
@@ -83,6 +90,26 @@ class PriorBox(ParameterFree):
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         return [graph.const(self.priors(*map(graph.shape, inputs)), "priors")]
+
+
+class FaceBoxesPriorBox(PriorBox):
+    """PriorBox with more of the small squares, as in FaceBoxes (Zhang et al. 2017): 16 of side 32, 4 of side 64.
+
+    Their centres lie a quarter of the side apart, as many before the pixel's centre as from it on; every square of
+    min_size is a pixel narrower than in SSD. FaceBoxes' prototxts have no option that says so: choose it with
+    --prefer PriorBox=netdef-ssd:ssd.FaceBoxesPriorBox.
+    """
+
+    @classmethod
+    def claims(cls, layer_param: Any) -> bool:
+        return False
+
+    def placed(self, width: float, height: float) -> Places:
+        if width != height or width not in map(int, self.param.min_size):
+            return super().placed(width, height)
+        count = {32: 4, 64: 2}.get(int(width), 1)
+        steps = [(k - count // 2) * width / 4 for k in range(count)]
+        return tuple((x, y, width - 1, height - 1) for y in steps for x in steps)
 
 
 class PriorBoxClustered(PriorBox):
@@ -110,16 +137,17 @@ def _grid(
     step_h: float,
     step_w: float,
     offset: float,
-    sides: tuple[tuple[float, float], ...],
+    places: tuple[Places, ...],
     clip: bool,
     variance: tuple[float, ...],
 ) -> Array:
-    half = np.array(sides) / 2
-    x = ((np.arange(width) + offset) * step_w)[None, :, None]
-    y = ((np.arange(height) + offset) * step_h)[:, None, None]
-    boxes = np.empty((height, width, len(sides), 4))
-    boxes[..., 0], boxes[..., 2] = (x - half[:, 0]) / image_w, (x + half[:, 0]) / image_w
-    boxes[..., 1], boxes[..., 3] = (y - half[:, 1]) / image_h, (y + half[:, 1]) / image_h
+    across, down, *sides = np.concatenate(places).T
+    half_w, half_h = (side / 2 for side in sides)
+    x = ((np.arange(width) + offset) * step_w)[None, :, None] + across
+    y = ((np.arange(height) + offset) * step_h)[:, None, None] + down
+    boxes = np.empty((height, width, len(half_w), 4))
+    boxes[..., 0], boxes[..., 2] = (x - half_w) / image_w, (x + half_w) / image_w
+    boxes[..., 1], boxes[..., 3] = (y - half_h) / image_h, (y + half_h) / image_h
     if clip:
         np.clip(boxes, 0, 1, out=boxes)
     return np.stack([boxes.ravel(), np.broadcast_to(variance, boxes.shape).ravel()])[None]

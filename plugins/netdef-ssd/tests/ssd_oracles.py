@@ -133,12 +133,16 @@ def class_loss(scores, label):
     return math.log(sum(math.exp(s - top) for s in scores)) - (scores[label] - top)
 
 
-def multibox(loc, conf, priors, variances, objects, code, ratio, neg_overlap, threshold, mining, sample=0):
-    """The loss of SSD with shared locations and softmax; objects[i] are (label, box) of image i; background 0."""
+def multibox(loc, conf, anchors, variances, objects, code, ratio, neg_overlap, threshold, mining, sample=0, may=None):
+    """The loss of SSD with shared locations and softmax; objects[i] are (label, box) of image i; background 0.
+
+    anchors[i] are what predictions for image i are relative to; may[i], where given, says which may be negatives.
+    """
     total, matches = 0.0, 0
     for i in range(len(loc)):
         if not objects[i]:
             continue
+        priors = anchors[i]
         index, best = match(priors, [box for _, box in objects[i]], threshold, True)
         label = [objects[i][k][0] if k > -1 else 0 for k in index]
         of_class = [class_loss(conf[i][p], label[p]) for p in range(len(priors))]
@@ -149,7 +153,7 @@ def multibox(loc, conf, priors, variances, objects, code, ratio, neg_overlap, th
                 of_place[p] = sum(smooth_l1(a - b) for a, b in zip(loc[i][p], target, strict=True))
         positives = [p for p, k in enumerate(index) if k > -1]
         if mining == "MAX_NEGATIVE":
-            left = [p for p, k in enumerate(index) if k == -1 and best[p] < neg_overlap]
+            left = [p for p, k in enumerate(index) if k == -1 and best[p] < neg_overlap and (not may or may[i][p])]
             left.sort(key=lambda p: -of_class[p])
             negatives = left[: int(ratio * len(positives))]
         else:

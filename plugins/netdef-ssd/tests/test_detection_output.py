@@ -93,6 +93,18 @@ def test_the_model_gives_the_same_rows(name):
     export.verify(built, exported, feeds=list(found.values()))
 
 
+def test_priors_in_pixels():
+    given = {name: x[:1] for name, x in inputs(sets=C).items()}
+    settings = {"share_location": False, "variance_encoded_in_target": True, "confidence_threshold": 0.5}
+    want = fed(layer(**settings), given).blobs["y"].data
+    rows = given["prior"][0, 0].reshape(P, 4) * [40, 30, 40, 30]
+    pixels = given | {"prior": np.concatenate([np.zeros((P, 1)), rows], axis=1).reshape(1, -1).astype(np.float32)}
+    got = fed(layer(**settings, normalized=False, input_width=40, input_height=30), pixels).blobs["y"].data
+    assert got == pytest.approx(want, abs=1e-6)
+    with pytest.raises(LayerError, match="such priors have no variances"):
+        fed(layer(share_location=False, normalized=False), pixels)
+
+
 def test_equal_scores_keep_their_order():
     given = inputs(scores=0.5)
     want = wanted(given, "CENTER_SIZE", keep=6)

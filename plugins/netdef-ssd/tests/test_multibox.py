@@ -63,7 +63,8 @@ def wanted(given, mining="MAX_NEGATIVE", code=2, **settings):
     objects = [[(int(r[1]), r[3:7].tolist()) for r in rows if r[0] == i] for i in range(N)]
     loc, conf = given["loc"].reshape(N, P, 4).tolist(), given["conf"].reshape(N, P, C).tolist()
     settings = {"ratio": 3, "neg_overlap": 0.5, "threshold": 0.5} | settings
-    return oracles.multibox(loc, conf, corners.tolist(), variances.tolist(), objects, code, mining=mining, **settings)
+    anchors = [corners.tolist()] * N
+    return oracles.multibox(loc, conf, anchors, variances.tolist(), objects, code, mining=mining, **settings)
 
 
 @pytest.mark.parametrize("seed", range(4))

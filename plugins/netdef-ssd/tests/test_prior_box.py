@@ -5,7 +5,9 @@ import pytest
 import ssd_oracles as oracles
 from ssd_nets import fed, options
 
+from netdef import registry
 from netdef.errors import LayerError
+from netdef.registry import Registry, Settings
 
 OPTIONS = {
     "one size": {"min_size": [12]},
@@ -29,6 +31,25 @@ def test_boxes(name):
     got = run(OPTIONS[name])
     assert got.shape == (1, 2, want.size)
     assert got[0, 0].reshape(-1, 4) == pytest.approx(want, abs=1e-6)  # options are float32
+
+
+def test_more_of_the_small_squares(monkeypatch):
+    """FaceBoxes' own count: 21 for a pixel, and where four of them lie."""
+    settings = Settings(prefer={"PriorBox": "netdef-ssd:ssd.FaceBoxesPriorBox"})
+    found = Registry(settings).load()
+    monkeypatch.setattr(registry, "default", lambda: found)
+    got = run({"min_size": [32, 64, 128], "step": 32})[0, 0].reshape(3, 4, 21, 4) * [44, 30, 44, 30]
+    first = got[0, 0]  # centre 16, 16
+    assert first[0] == pytest.approx([-15.5, -15.5, 15.5, 15.5])  # two steps of 8 before it
+    assert first[1] == pytest.approx([-7.5, -15.5, 23.5, 15.5])  # then across
+    assert first[15] == pytest.approx([8.5, 8.5, 39.5, 39.5])
+    assert first[16] == pytest.approx([-31.5, -31.5, 31.5, 31.5])  # one step of 16
+    assert first[20] == pytest.approx([-47.5, -47.5, 79.5, 79.5])
+    assert got[2, 3] == pytest.approx(first + np.array([96, 64, 96, 64]))
+
+
+def test_that_is_for_those_who_ask_for_it():
+    assert run({"min_size": [32, 64, 128]}).size == 3 * 4 * 3 * 4 * 2
 
 
 def test_variances():
