@@ -105,11 +105,34 @@ def test_winograd_stays_within_its_tolerance(case, monkeypatch):
     assert max(errors) < (5e-6 if case[1][2] == 3 else 3e-5)
 
 
-@pytest.mark.parametrize("case", [CASES[0], CASES[3], SQUARE[2]], ids=str)
+WINOGRADS = [((2, 70, 24, 24), (64, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1), SQUARE[4]]
+ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS]
+
+
+@pytest.mark.parametrize("case", ENDS, ids=str)
 def test_rectifier_is_applied_last(case):
     arrays = data(case)
     y, relu = run(case, *arrays)[0], run(case, *arrays, relu=True)[0]
     np.testing.assert_array_equal(relu, np.maximum(y, 0))
+
+
+@pytest.mark.parametrize("case", ENDS, ids=str)
+def test_rectifier_lets_nan_through(case):
+    x, w, b, dy = data(case)
+    b[1] = np.nan
+    y = run(case, x, w, b, dy, relu=True)[0]
+    assert np.isnan(y[:, 1]).all()
+    assert (np.delete(y, 1, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("case", ENDS, ids=str)
+def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
+    x, w, b, dy = data(case, dtype)
+    factor, y = np.linspace(-2, 2, len(b), dtype=dtype), np.empty_like(dy)
+    conv2d.forward(x, w, b, y, *case[2:], factor=factor)
+    want = plain(case, x, w, np.zeros_like(b), dy)[0] * factor[:, None, None] + b[:, None, None]
+    assert largest(y, want) < (1e-5 if dtype == "f" else 1e-12)
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4]], ids=str)

@@ -8,7 +8,7 @@ import numpy as np
 from . import conv_nd, depthwise, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block, pack_weights
-from .plan import Grid, Plan, correlation
+from .plan import End, Grid, Plan, correlation
 from .tile import MR
 from .weights import add_shares, sum_channels, sum_share
 
@@ -23,11 +23,11 @@ class Pass(NamedTuple):
     flip: bool = False
 
 
-def correlate(x, w, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
+def correlate(x, w, factor, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
     """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
     plan, picks, flip = one
     if picks is None:
-        return winograd_plan.convolve(x, w, bias, y, plan, rows, channels, groups, across, along, flip)
+        return winograd_plan.convolve(x, w, factor, bias, y, plan, rows, channels, groups, across, along, flip)
     a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
     taps, width = picks.size, 1
     if taps == min(across, along):  # every tap of the kernel is used
@@ -35,7 +35,7 @@ def correlate(x, w, bias, y, one: Pass, rows: int, channels: int, groups: int, a
     threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, taps, picks, width,
                 w.size // groups, across, along)  # fmt: skip
     work = threads.scratch("work", plan.scratch)
-    threads.run(correlate_block, plan.items, x, a, bias, y, work, plan.table)
+    threads.run(correlate_block, plan.items, x, a, factor, bias, y, work, plan.table)
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -53,30 +53,33 @@ def _check(channels: int, w: tuple[int, ...], outputs: int, groups: int, batches
 
 
 @lru_cache(maxsize=4096)
-def _forward(shape, weights, given, stride, pad, dilation, groups, biased, relu, count) -> Pass:
+def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
-        return Pass(winograd_plan.correlation(*sizes, biased, relu), None)
+        return Pass(winograd_plan.correlation(*sizes, end), None)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
-    plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, biased, relu)
+    plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, end)
     return Pass(plan, np.arange(len(grid.dh)))
 
 
 def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1,
-            relu: bool = False) -> None:  # fmt: skip
-    """y[N, M, OH, OW] = x[N, C, H, W] * w[M, C / group, KH, KW] + b[M] (or None), rectified where relu is set."""
+            relu: bool = False, factor=None) -> None:  # fmt: skip
+    """y[N, M, OH, OW] = factor[M] * (x[N, C, H, W] * w[M, C / group, KH, KW]) + b[M], rectified where relu is set.
+
+    factor and b may be None. A NaN stays one.
+    """
     if x.dtype != np.float32:
-        return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu)
+        return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu, factor)
     rows, channels = w.shape[0] // group, w.shape[1]
     if alone(w, group):
         _check(x.shape[1], w.shape, y.shape[1], group, (x.shape[0], y.shape[0]))
-        return depthwise.forward(x, w, b, y, stride, pad, dilation, relu)
+        return depthwise.forward(x, conv_nd.scaled(w, factor), b, y, stride, pad, dilation, relu)
     one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
-                   b is not None, relu, threads.count())  # fmt: skip
+                   End(factor is not None, b is not None, relu), threads.count())  # fmt: skip
     taps = w.shape[2] * w.shape[3]
-    correlate(x, w, b, y, one, rows, channels, group, channels * taps, taps)
+    correlate(x, w, factor, b, y, one, rows, channels, group, channels * taps, taps)
 
 
 def _reached(phase: int, size: int, pad: int, dilation: int, stride: int) -> list[tuple[int, int]]:
@@ -93,7 +96,7 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tu
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
-        return [Pass(winograd_plan.correlation(*sizes, False, False), None, True)], False
+        return [Pass(winograd_plan.correlation(*sizes), None, True)], False
     passes = []
     for i in range(min(stride[0], image[0])):
         for j in range(min(stride[1], image[1])):
@@ -103,7 +106,7 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tu
                 dh, dw = tuple(d for _, d in rows for _ in columns), tuple(d for _ in rows for _, d in columns)
                 qh, qw = -(-(image[0] - i) // stride[0]), -(-(image[1] - j) // stride[1])
                 grid = Grid(qh, qw, 1, 1, *stride, i * image[1] + j, dh, dw)
-                plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid, False, False)
+                plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid)
                 passes.append(Pass(plan, np.array([k * kernel[1] + q for k, _ in rows for q, _ in columns])))
     return passes, len(passes) < min(stride[0], image[0]) * min(stride[1], image[1])
 
@@ -122,7 +125,7 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     if gaps:
         dx.fill(0)
     for one in passes:
-        correlate(dy, w, None, dx, one, channels, rows, group, taps, channels * taps)
+        correlate(dy, w, None, None, dx, one, channels, rows, group, taps, channels * taps)
 
 
 @lru_cache(maxsize=4096)

@@ -36,9 +36,14 @@ def _grouped(x, group):
     return x.reshape(x.shape[0], group, x.shape[1] // group, -1)
 
 
-def forward(x, w, b, y, stride, pad, dilation, group=1, relu=False) -> None:
-    """y = x * w + b; as in conv2d, with stride, pad and dilation of as many numbers as there are spatial axes."""
-    out, kernel = y.shape[2:], w.shape[2:]
+def scaled(w, factor):
+    """w[M, ...] times factor[M] (or None)."""
+    return w if factor is None else w * factor.reshape(-1, *[1] * (w.ndim - 1))
+
+
+def forward(x, w, b, y, stride, pad, dilation, group=1, relu=False, factor=None) -> None:
+    """As in conv2d, with stride, pad and dilation of as many numbers as there are spatial axes."""
+    out, kernel, w = y.shape[2:], w.shape[2:], scaled(w, factor)
     whole = _padded(x, out, kernel, stride, pad, dilation)
     total = np.zeros((y.shape[0], group, y.shape[1] // group, int(np.prod(out))), y.dtype)
     for tap, pixels in _taps(kernel, out, stride, dilation):

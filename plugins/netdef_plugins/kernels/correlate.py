@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .gather import find_runs, pack_panels, pad_channels
 from .native import fields, helper, task, unpack
-from .simd import VL, ZERO, greater, integers, load, shift, splat, store_first
+from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
 from .tile import MR, NR, tile
 from .turn import turn
 
@@ -44,6 +44,7 @@ class Geometry(NamedTuple):
     line_at: int
     padded_at: int
     work: int
+    scaled: int
     biased: int
     relu: int
 
@@ -82,23 +83,23 @@ def multiply(a, depth, k0, b, k, panels, tiles, c):
 
 
 @helper
-def finish(c, panels, rows, runs, count, y, plane, step, bias, biased, relu):
-    """Writes the results to y: row m, run by run, with its bias and the rectifier."""
-    zero = splat(ZERO)
+def finish(g, c, panels, rows, runs, count, y, factor, bias):
+    """Writes the results to y: row m, run by run, with its factor and bias, rectified; a NaN stays one."""
+    zero, plane, step = splat(ZERO), g.oh * g.ow, g.step_w
     for m in range(rows):
-        b = bias[m] if biased else ZERO
+        f, b = factor[m] if g.scaled else ONE, bias[m] if g.biased else ZERO
         source, out = shift(c, (m // MR * panels * MR + m % MR) * NR), shift(y, m * plane)
         for r in range(count):
             q, n = runs[3 * r + 1], runs[3 * r + 2]
             s, d = shift(source, q // NR * MR * NR + q % NR), shift(out, runs[3 * r])
             if step > 1:
                 for j in range(n):
-                    v = s[j] + b
-                    d[j * step] = v if v > 0 or not relu else ZERO
+                    v = s[j] * f + b
+                    d[j * step] = ZERO if v < 0 and g.relu else v
             else:
                 for j in range(0, n, VL):
-                    v = load(shift(s, j)) + splat(b)
-                    store_first(shift(d, j), greater(v, zero) if relu else v, n - j)
+                    v = fma(load(shift(s, j)), splat(f), splat(b))
+                    store_first(shift(d, j), greater(zero, v) if g.relu else v, n - j)
 
 
 @helper
@@ -143,7 +144,7 @@ def gather(g, x, c0, n0, begin, end, work, offsets, runs, count):
 @task
 def correlate_block(job, item, thread):
     """One block of pixels of one group, for one part of the rows."""
-    x, a, bias, y, work, table = unpack(job, "aaaaan")
+    x, a, factor, bias, y, work, table = unpack(job, "aaaaaan")
     g = geometry(table)
     offsets = shift(table, len(g))
     group, tile0 = item // g.blocks % g.groups, item // (g.blocks * g.groups) * g.part
@@ -162,5 +163,4 @@ def correlate_block(job, item, thread):
         multiply(a, depth, c0 * g.taps, b, k, panels, tiles, c)
     count = locate_results(g, first, last, runs)
     rows = min(tiles * MR, g.rows - tile0 * MR)
-    y, bias = shift(y, row0 * g.oh * g.ow), shift(bias, row0)
-    finish(c, panels, rows, runs, count, y, g.oh * g.ow, g.step_w, bias, g.biased, g.relu)
+    finish(g, c, panels, rows, runs, count, shift(y, row0 * g.oh * g.ow), shift(factor, row0), shift(bias, row0))

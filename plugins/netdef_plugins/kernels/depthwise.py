@@ -94,7 +94,7 @@ def convolve_plane(job, item, thread):
                         for j in range(g.kw):
                             sums = fma(splat(taps[a * g.kw + j]), load(shift(s, offsets[j])), sums)
                 if g.relu:
-                    sums = greater(sums, splat(ZERO))
+                    sums = greater(splat(ZERO), sums)
                 store_first(shift(out, o * g.ow + i), sums, g.ow - i)
 
 

@@ -29,6 +29,17 @@ class Grid(NamedTuple):
     dw: tuple[int, ...]
 
 
+class End(NamedTuple):
+    """What becomes of a sum of products: times a factor, plus a bias, rectified."""
+
+    scaled: bool = False
+    biased: bool = False
+    relu: bool = False
+
+
+PLAIN = End()
+
+
 class Plan(NamedTuple):
     """What to run: the kernel's table, how many items, and floats of scratch."""
 
@@ -63,7 +74,7 @@ def block_size(pixels: int, groups: int, depth: int, tiles: int, most: int, per_
 
 
 def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int],
-                grid: Grid, biased: bool, relu: bool) -> Plan:  # fmt: skip
+                grid: Grid, end: End = PLAIN) -> Plan:  # fmt: skip
     """The plan of one correlate pass over x[batch, groups * channels, *image] into y[batch, groups * rows, *out]."""
     (height, width), taps, tiles = image, len(grid.dh), -(-rows // MR)
     plain = grid.sw == 1 and in_place(grid, height, width)
@@ -88,7 +99,7 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
         qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, oh=out[0], ow=out[1], step_h=grid.step_h, step_w=grid.step_w,
         corner=grid.corner, plain=plain, tall=tall, top=min(grid.dh), left=min(grid.dw), phases=phases, pitch=pitch,
         size=size, blocks=blocks, part=part, some=some, b_at=b_at, c_at=c_at, line_at=line_at, padded_at=padded_at,
-        work=work, biased=biased, relu=relu,
+        work=work, **end._asdict(),
     )  # fmt: skip
     table = np.array([*geometry, *tap_offsets(grid, plain, width, phases, pitch)], np.int64)
     return Plan(table, blocks * groups * -(-tiles // part), work * threads.count(), tiles)

@@ -20,6 +20,7 @@ def _width():
 
 VL = _width()
 ZERO = np.float32(0)  # never made from memory: what a scratch buffer holds may be NaN, and 0 * NaN is NaN
+ONE = np.float32(1)
 VECTOR, MASK = ir.VectorType(F32, VL), ir.VectorType(I1, VL)
 
 

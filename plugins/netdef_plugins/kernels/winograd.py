@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from .gather import find_runs, pad_channels
 from .native import fields, helper, task, unpack
-from .simd import VL, ZERO, greater, integers, load, load_first, shift, splat, store_first, store_interleaved
+from .simd import ONE, VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first, store_interleaved
 from .squares import result_square, see_square, weigh_square
 from .tile import make_tile
 from .turn import turn
@@ -47,6 +47,7 @@ class Geometry(NamedTuple):
     seen_at: int
     products_at: int
     work: int
+    scaled: int
     biased: int
     relu: int
 
@@ -124,14 +125,15 @@ def multiply(points, u, point, seen, channels, panels, tiles, products):
 
 
 @helper
-def line_up(square, b, relu, lines):
+def line_up(square, f, b, relu, lines):
     """Four lines of 4 * VL results, rows 4 * WN apart, from 4 x 4 vectors of them."""
     zero = splat(ZERO)
     for i in range(4):
         s = shift(square, 4 * i * VL)
-        y0, y1, y2, y3 = load(s) + b, load(shift(s, VL)) + b, load(shift(s, 2 * VL)) + b, load(shift(s, 3 * VL)) + b
+        y0, y1 = fma(load(s), f, b), fma(load(shift(s, VL)), f, b)
+        y2, y3 = fma(load(shift(s, 2 * VL)), f, b), fma(load(shift(s, 3 * VL)), f, b)
         if relu:
-            y0, y1, y2, y3 = greater(y0, zero), greater(y1, zero), greater(y2, zero), greater(y3, zero)
+            y0, y1, y2, y3 = greater(zero, y0), greater(zero, y1), greater(zero, y2), greater(zero, y3)
         store_interleaved(shift(lines, 4 * i * WN), y0, y1, y2, y3)
 
 
@@ -150,18 +152,18 @@ def put_squares(g, y, lines, runs, first_run, last_run):
 
 
 @helper
-def finish(g, products, panels, rows, runs, count, work, y, bias):
+def finish(g, products, panels, rows, runs, count, work, y, factor, bias):
     """Transforms the products of some rows back and writes them to y."""
     room, square, lines = shift(work, g.room_at), shift(work, g.room_at + 64 * VL), shift(work, g.room_at + 80 * VL)
     points = g.n * g.n
     for m in range(rows):
-        b = splat(bias[m] if g.biased else ZERO)
+        f, b = splat(factor[m] if g.scaled else ONE), splat(bias[m] if g.biased else ZERO)
         r = 0
         for p in range(panels):
             for v in range(0, WN, VL):
                 source = shift(products, (m // WM * panels + p) * points * APART + m % WM * WN + v)
                 result_square(g.n, source, g.n * APART, APART, square, 4 * VL, VL, room)
-                line_up(square, b, g.relu, shift(lines, 4 * v))
+                line_up(square, f, b, g.relu, shift(lines, 4 * v))
             s = r
             while s < count and runs[3 * s + 1] // WN == p:
                 s += 1
@@ -172,7 +174,7 @@ def finish(g, products, panels, rows, runs, count, work, y, bias):
 @task
 def convolve_block(job, item, thread):
     """One block of squares of one group."""
-    x, u, bias, y, work, table = unpack(job, "aaaaan")
+    x, u, factor, bias, y, work, table = unpack(job, "aaaaaan")
     g = geometry(table)
     group, first = item // g.blocks, item % g.blocks * g.size
     last = min(first + g.size, g.batch * g.qh * g.qw)
@@ -188,4 +190,5 @@ def convolve_block(job, item, thread):
         rows = min(some * WM, g.rows - tile0 * WM)
         part = shift(u, group * points * point + tile0 * g.channels * WM)
         multiply(points, part, point, seen, g.channels, panels, some, products)
-        finish(g, products, panels, rows, runs, count, work, shift(y, row0 * g.oh * g.ow), shift(bias, row0))
+        out = shift(y, row0 * g.oh * g.ow)
+        finish(g, products, panels, rows, runs, count, work, out, shift(factor, row0), shift(bias, row0))

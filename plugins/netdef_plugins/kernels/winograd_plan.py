@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import threads, winograd, winograd_weights
-from .plan import ITEMS_PER_THREAD, Plan, round_up
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, round_up
 from .simd import VL
 from .winograd import APART, WM, WN
 from .winograd_weights import RUN
@@ -23,7 +23,7 @@ def pays(kernel: int, batch: int, channels: int, rows: int, out: tuple[int, int]
 
 
 def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, image: tuple[int, int],
-                out: tuple[int, int], pad: tuple[int, int], biased: bool, relu: bool) -> Plan:  # fmt: skip
+                out: tuple[int, int], pad: tuple[int, int], end: End = PLAIN) -> Plan:  # fmt: skip
     """The plan of kernel x kernel taps on x[batch, groups * channels, *image] into y[batch, groups * rows, *out]."""
     n, qh, qw, tiles = kernel + 3, -(-out[0] // 4), -(-out[1] // 4), -(-rows // WM)
     total = batch * qh * qw
@@ -44,7 +44,7 @@ def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, 
         n=n, batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, tiles=tiles,
         qh=qh, qw=qw, oh=out[0], ow=out[1], tall=tall, top=-pad[0], left=-pad[1], pitch=pitch, size=size, blocks=blocks,
         some=some, line_at=line_at, padded_at=padded_at, packed_at=packed_at, room_at=room_at, seen_at=seen_at,
-        products_at=products_at, work=work, biased=biased, relu=relu,
+        products_at=products_at, work=work, **end._asdict(),
     )  # fmt: skip
     return Plan(np.array(geometry, np.int64), blocks * groups, work * threads.count(), tiles)
 
@@ -55,7 +55,7 @@ def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: t
     return square and pays(kernel[0], batch, channels, rows, out)
 
 
-def convolve(x, w, bias, y, plan: Plan, rows: int, channels: int, groups: int, across: int, along: int,
+def convolve(x, w, factor, bias, y, plan: Plan, rows: int, channels: int, groups: int, across: int, along: int,
              flip: bool) -> None:  # fmt: skip
     """Runs the plan; `across` and `along` are the strides of rows and channels in w, `flip` turns the taps around."""
     n = w.shape[2] + 3
@@ -63,7 +63,7 @@ def convolve(x, w, bias, y, plan: Plan, rows: int, channels: int, groups: int, a
     work = threads.scratch("work", max(plan.scratch, 96 * VL * threads.count()))
     threads.run(winograd.transform_weights, groups * plan.tiles, w, u, work, n, rows, plan.tiles, channels,
                 w.size // groups, across, along, flip)  # fmt: skip
-    threads.run(winograd.convolve_block, plan.items, x, u, bias, y, work, plan.table)
+    threads.run(winograd.convolve_block, plan.items, x, u, factor, bias, y, work, plan.table)
 
 
 # Items that an update is cut into at least, whatever the thread count, and channels that an item takes at most.
