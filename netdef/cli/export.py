@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 HELP = """\
 The net is built for phase TEST without its losses, metrics and data files. The model is compared with it in ONNX
-Runtime, every blob on random and extreme inputs, before OUT is written.
+Runtime, every blob on random and extreme inputs, before OUT is written. Without --weights it takes the best model that
+training left beside the net (*_best.caffemodel), where there is exactly one.
 
 examples:
   netdef export models/digits/deploy.prototxt --weights digits.caffemodel -o digits.onnx
@@ -28,7 +29,9 @@ def add(subparsers: Any) -> None:
         subparsers, "export", run, "NET --weights W -o OUT.onnx", "write a trained net as a verified ONNX model", HELP
     )
     flags.add_file(parser, "model", "NET", "the net, a prototxt: a deploy or a train_val net")
-    parser.add_argument("--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights")
+    parser.add_argument(
+        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.onnx", help="the model to write")
     parser.add_argument("--filler", action="store_true", help="export without weights, as the fillers left the net")
     parser.add_argument(
@@ -70,14 +73,13 @@ def add_prepare(parser: flags.Parser, order: str) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from netdef import export
+    from netdef.cli import nets
 
     path = flags.either(args, "model")
-    if bool(args.weights) == args.filler:
-        raise flags.UsageError(
-            "give --weights or --filler, not both"
-            if args.filler
-            else "no weights given; add --weights W.caffemodel, or --filler to export the net untrained"
-        )
+    if args.weights and args.filler:
+        raise flags.UsageError("give --weights or --filler, not both")
+    if not args.filler:
+        args.weights = nets.weights_for(path, args.weights, ", or --filler to export the net untrained")
     if args.phase != "TEST":
         raise flags.UsageError("a model is made from the phase TEST; leave --phase away")
     net = build(path, args)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netdef.cli import flags
 from netdef.cli.failure import say
 from netdef.errors import PrototxtError
 
@@ -70,10 +71,15 @@ def load_weights(net: "Net", paths: Sequence[str]) -> None:
         say(f"warning: {', '.join(paths)}: nothing for {', '.join(found.at_filler)}; left as their fillers made them")
 
 
-def best_beside(path: str) -> str:
-    """The best model that training left beside a net (*_best.caffemodel), where there is exactly one; else ""."""
+def weights_for(path: str, given: Sequence[str], otherwise: str = "") -> list[str]:
+    """The weights given, else the best model that training left beside the net, where there is exactly one.
+
+    Raises UsageError, which goes on with `otherwise`, for what else the user could do.
+    """
+    if given:
+        return list(given)
     found = [p for p in Path(path).parent.glob("*_best.caffemodel*") if p.name.endswith((".caffemodel", ".h5"))]
     if len(found) != 1:
-        return ""
+        raise flags.UsageError(f"no weights given; add --weights W.caffemodel{otherwise}")
     say(f"note: no --weights given; taking the best model of the last training, {found[0]}")
-    return str(found[0])
+    return [str(found[0])]

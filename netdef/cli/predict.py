@@ -28,7 +28,9 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("path", metavar="NET", help="a deploy net and its --weights, or an ONNX model")
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, or arrays (.npy)")
-    parser.add_argument("--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights")
+    parser.add_argument(
+        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
+    )
     parser.add_argument("--labels", metavar="FILE", help="the name of each output, a line for each")
     parser.add_argument("--top", type=flags.count, default=5, metavar="K", help="how many to show; default 5")
     parser.add_argument("--blob", metavar="BLOB", help="which output, if there are several")
@@ -60,13 +62,13 @@ def run(args: argparse.Namespace) -> None:
 
 def _model(args: argparse.Namespace) -> Any:
     from netdef import predict
+    from netdef.cli import nets
 
     if args.path.endswith(".onnx"):
         if args.weights:
             raise flags.UsageError("an ONNX model has its weights; leave --weights away")
         return predict.OnnxModel(args.path)
-    if not args.weights:
-        raise flags.UsageError("no weights given; add --weights W.caffemodel")
+    args.weights = nets.weights_for(args.path, args.weights)
     return predict.NetModel(build(args.path, args))
 
 

@@ -38,9 +38,7 @@ def run(args: argparse.Namespace) -> None:
     from netdef.solver.summary import Summary
 
     path = flags.either(args, "model")
-    weights = args.weights or [w for w in [nets.best_beside(path)] if w]
-    if not weights:
-        raise flags.UsageError("a test needs trained weights; give --weights W.caffemodel")
+    weights = nets.weights_for(path, args.weights)
     net = nets.build(path, settings.plugins(args), 1, args.level, args.stage, seed=1, plan=True)
     nets.load_weights(net, weights)
     summary, loss = Summary(net), 0.0

@@ -12,7 +12,7 @@ def made(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run("plugins", "new", "netdef-soft-clip", "--dir", "work")
     assert (done.status, done.err) == (0, "")
-    assert done.out.endswith("next: cd work/netdef-soft-clip && pip install -e . && pytest\n")
+    assert done.out.endswith('next: cd work/netdef-soft-clip && pip install -e ".[test]" && pytest\n')
     return tmp_path / "work/netdef-soft-clip"
 
 
@@ -118,6 +118,8 @@ def test_a_type_without_a_case_fails_by_name(run, tmp_path, made):
 
 def test_check_says_what_it_cannot_find(run, made, tmp_path):
     assert "'SoftClop' is no plugin, file or layer type" in run("plugins", "check", "SoftClop").err
+    (tmp_path / "netdef-soon").mkdir()
+    assert "pip install -e" in run("plugins", "check", tmp_path / "netdef-soon").err
     assert "no such plugin file: no.py" in run("plugins", "check", "no.py").err
     done = run("plugins", "check", "TanH", "--cases", tmp_path / "empty")
     assert done.status == 1 and f"no *.prototxt in {tmp_path}/empty" in done.err

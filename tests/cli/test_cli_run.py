@@ -189,6 +189,18 @@ def test_an_export_that_fails_leaves_nothing(run, trained):
     assert sorted(trained.iterdir()) == there
 
 
+@pytest.mark.parametrize("words", [("export", "deploy.prototxt", "-o", "o.onnx"), ("test", "net.prototxt")])
+def test_the_best_model_serves_where_no_weights_are_given(run, trained, words):
+    done = run(*words)
+    assert done.status == 0
+    assert "no --weights given; taking the best model of the last training, small_best.caffemodel" in done.err
+    if words[0] == "export":
+        told = {p.key: p.value for p in onnx.load("o.onnx").metadata_props}
+        assert told["weights.1"] == "small_best.caffemodel"
+    Path("other_best.caffemodel").write_bytes(b"")
+    assert run(*words).status == 2
+
+
 def test_an_untrained_net_is_exported_on_purpose(run, files):
     assert run("export", "deploy.prototxt", "--filler", "--output=out.onnx").status == 0
     assert Path("out.onnx").exists()

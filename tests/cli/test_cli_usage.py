@@ -54,7 +54,7 @@ def test_no_words_show_the_help(run):
         (["train", "a", "--weights", "w", "--snapshot", "s"], "give --weights or --snapshot, not both"),
         (["train", "a", "--phase", "TEST"], "training is phase TRAIN"),
         (["train", "a", "--sigint_effect", "explode"], "--sigint_effect: invalid choice: 'explode'"),
-        (["test", "a"], "a test needs trained weights; give --weights W.caffemodel"),
+        (["test", "a"], "no weights given; add --weights W.caffemodel"),
         (["export", "a", "-o", "b"], "no weights given; add --weights W.caffemodel, or --filler"),
         (["export", "a", "-o", "b", "--filler", "--weights", "w"], "give --weights or --filler, not both"),
         (["export", "a", "--weights", "w"], "the following arguments are required: -o/--output"),

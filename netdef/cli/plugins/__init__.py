@@ -90,7 +90,7 @@ def _new(args: argparse.Namespace) -> int:
 
     for path in new(args.what, args.dir, settings.plugins(args)):
         print(path)
-    print(f"next: cd {args.dir / args.what} && pip install -e . && pytest")
+    print(f'next: cd {args.dir / args.what} && pip install -e ".[test]" && pytest')
     return 0
 
 

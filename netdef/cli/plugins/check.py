@@ -65,6 +65,8 @@ def _wanted(target: str, registry: Any) -> list[tuple[Any, Any]]:
     else:
         claims = registry.claims("layers", target)
         if not claims:
+            if Path(target).is_dir():
+                raise PluginError(f"'{target}' is a folder; install the package in it: pip install -e {target}")
             known = [*registry.names("layers"), *(p.distribution for p in registry.plugins)]
             raise PluginError(f"'{target}' is no plugin, file or layer type{nearest(target, known)}")
     return list({id(c.thing): (c.thing, c.plugin) for c in claims}.values())
