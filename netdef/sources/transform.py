@@ -16,6 +16,18 @@ Shape = tuple[int, ...]
 TRAIN = 0
 READ = {"scale", "mirror", "crop_size", "mean_file", "mean_value", "force_color", "force_gray"}
 READ |= {field.name for field in OPTIONS.fields}
+Write = Callable[[np.ndarray, np.ndarray, np.ndarray | None, np.float32, bool], None]
+
+
+def write(x: np.ndarray, y: np.ndarray, mean: np.ndarray | None, scale: np.float32, mirrored: bool) -> None:
+    """y = (x - mean) * scale, with the last column first if mirrored; mean is broadcast to x, or None."""
+    if mirrored:
+        y = y[..., ::-1]
+    y[...] = x
+    if mean is not None:
+        y -= mean
+    if scale != 1:
+        y *= scale
 
 
 class Transform:
@@ -24,10 +36,11 @@ class Transform:
     Windows lie anywhere in TRAIN and in the centre in TEST; mirroring happens in both phases, as in Caffe.
     """
 
-    def __init__(self, param: Any, phase: int, find: Callable[[str], Path] = Path):
-        """`param` is a TransformationParameter. Raises SourceError for settings that contradict one another.
+    def __init__(self, param: Any, phase: int, find: Callable[[str], Path] = Path, write_bytes: Write = write):
+        """`param` is a TransformationParameter; `write_bytes` does for one image of bytes what `write` does.
 
-        And for those that a plugin added for a layer of its own: to pass them over would change the images in silence.
+        Raises SourceError for settings that contradict one another, and for those that a plugin added for a layer of
+        its own: to pass them over would change the images in silence.
         """
         unread = [field.name for field, _ in param.ListFields() if field.name not in READ]
         if unread:
@@ -44,6 +57,7 @@ class Transform:
         elif len(param.mean_value):
             self.mean = np.array(param.mean_value, np.float32).reshape(-1, 1, 1)
         self.augment = Augment(param)
+        self.write_bytes = write_bytes
 
     def shape(self, x: Shape) -> Shape:
         """The shape of an image of shape x (channels, height, width) afterwards. Raises SourceError: does not fit."""
@@ -61,7 +75,7 @@ class Transform:
     def apply(self, images: Sequence[np.ndarray] | np.ndarray, out: np.ndarray, key: int) -> None:
         """Write image i to out[i], float; random numbers are functions of the key and i."""
         if isinstance(images, np.ndarray) and not (self.crop or self.mirror or (self.train and self.augment.any)):
-            self._scaled(images, out, self.mean)
+            write(images, out, self.mean, self.scale, False)
             return
         u = draws.uniform(key, len(images), 3 + Augment.DRAWS)
         for i, x in enumerate(images):
@@ -75,19 +89,8 @@ class Transform:
         mean = self.mean
         if mean is not None and self.mean_file:
             mean = mean[:, rows, columns]
-        if self.mirror and side < 0.5:
-            x = _mirrored(x[:, rows], columns)
-            mean = None if mean is None else mean[:, :, ::-1]
-        else:
-            x = x[:, rows, columns]
-        self._scaled(x, y, mean)
-
-    def _scaled(self, x: np.ndarray, y: np.ndarray, mean: np.ndarray | None) -> None:
-        y[...] = x
-        if mean is not None:
-            y -= mean
-        if self.scale != 1:
-            y *= self.scale
+        put = self.write_bytes if x.dtype == np.uint8 else write
+        put(x[:, rows, columns], y, mean, self.scale, self.mirror and side < 0.5)
 
     def _window(self, size: int, u: float) -> slice:
         if not self.crop:
@@ -95,15 +98,6 @@ class Transform:
         room = size - self.crop
         first = int(u * (room + 1)) if self.train else room // 2
         return slice(first, first + self.crop)
-
-
-def _mirrored(x: np.ndarray, columns: slice) -> np.ndarray:
-    """Columns of x, the last first. Bytes are turned eight at a time where they can be, which is twice as fast."""
-    width = x.shape[2]
-    if x.dtype != np.uint8 or width % 8 or x.strides[2] != 1:
-        return x[:, :, columns][:, :, ::-1]
-    turned = x.view(np.uint64)[:, :, ::-1].byteswap().view(np.uint8)
-    return turned[:, :, width - columns.stop : width - columns.start]
 
 
 def declared(param: Any, channels: int = 3, size: tuple[int, int] | None = None) -> Shape | None:

@@ -5,8 +5,8 @@ from netdef.sources.batches import Batches
 from netdef.sources.databases import Datums
 from netdef.sources.image import COLOUR
 from netdef.sources.prefetch import workers
-from netdef.sources.transform import Transform, declared
-from netdef_plugins.stream import Stream, batch_size, source
+from netdef.sources.transform import declared
+from netdef_plugins.stream import Stream, batch_size, source, transformer
 
 MAKE = "make it with netdef data images LIST OUT, or MNIST's with netdef data mnist SOURCE OUT"
 
@@ -35,7 +35,7 @@ class Data(Stream):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         param = self.param
         batch = batch_size(self)
-        transform = Transform(self.layer_param.transform_param, self.phase, self.context.find)
+        transform = transformer(self)
         path = source(self, param.source, MAKE)
         backend = param.DESCRIPTOR.fields_by_name["backend"].enum_type.values_by_number[param.backend].name
         records = self.context.provided("sources", backend)(path)

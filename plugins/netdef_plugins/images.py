@@ -7,8 +7,8 @@ from netdef.sources.batches import Batches
 from netdef.sources.image import COLOUR, GRAY
 from netdef.sources.lists import Images, beside, read_list
 from netdef.sources.prefetch import workers
-from netdef.sources.transform import Transform, declared
-from netdef_plugins.stream import Stream, batch_size, source
+from netdef.sources.transform import declared
+from netdef_plugins.stream import Stream, batch_size, source, transformer
 
 
 class ImageData(Stream):
@@ -43,7 +43,7 @@ class ImageData(Stream):
             (param.new_height, param.new_width) if param.new_height else None,
             partial(beside, self.context.find, path.parent),
         )
-        transform = Transform(self.layer_param.transform_param, self.phase, self.context.find)
+        transform = transformer(self)
         self.batches = Batches(
             images, transform, batch_size(self), self.keys, self.dtype, param.shuffle, param.rand_skip, param.skip_bad
         )

@@ -8,6 +8,7 @@ from netdef.errors import AbsentError
 from netdef.layer import Blob, LayerError, Source
 from netdef.sources.draws import Keys
 from netdef.sources.prefetch import Prefetch
+from netdef.sources.transform import Transform
 
 
 class Stream(Source):
@@ -46,6 +47,17 @@ def source(layer: Source, name: str, hint: str) -> Path:
         return layer.context.find(name)
     except AbsentError as e:
         raise AbsentError(f"{e}; {hint}") from None
+
+
+def transformer(layer: Source) -> Transform:
+    """What transform_param asks for. Raises SourceError for settings that contradict one another."""
+
+    def write(*job: Any) -> None:
+        from netdef_plugins.kernels import pixels
+
+        pixels.write(*job)
+
+    return Transform(layer.layer_param.transform_param, layer.phase, layer.context.find, write)
 
 
 def batch_size(layer: Source) -> int:

@@ -5,9 +5,8 @@ from functools import partial
 from netdef.layer import LayerError, Shape, hookimpl
 from netdef.sources.lists import beside
 from netdef.sources.prefetch import workers
-from netdef.sources.transform import Transform
 from netdef.sources.windows import Sampling, Windows, read_windows
-from netdef_plugins.stream import Stream, batch_size, source
+from netdef_plugins.stream import Stream, batch_size, source, transformer
 
 
 class WindowData(Stream):
@@ -25,7 +24,7 @@ class WindowData(Stream):
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         param, batch = self.param, batch_size(self)
-        transform = Transform(self.layer_param.transform_param, self.phase, self.context.find)
+        transform = transformer(self)
         if not transform.crop:
             raise LayerError("has no crop_size; want transform_param { crop_size: SIDE }, the side of a window")
         if param.crop_mode not in ("warp", "square"):

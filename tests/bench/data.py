@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from netdef_plugins.kernels import pixels
 
 from netdef import prototxt, registry
 from netdef.net import Net
@@ -38,7 +39,7 @@ def datums(folder: Path) -> None:
     lmdb.write_records(folder / "db", ((b"%08d" % i, datum.write(x, i % 10)) for i, x in enumerate(images)))
     records = lmdb.open_records(folder / "db")
     param = registry.default().schema.message("TransformationParameter")
-    transform = Transform(param(crop_size=227, mirror=True, mean_value=[104, 117, 123]), 0)
+    transform = Transform(param(crop_size=227, mirror=True, mean_value=[104, 117, 123]), 0, write_bytes=pixels.write)
     batches = Batches(Datums(records), transform, BATCH, Keys("data", 1))
 
     def plain() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from netdef_plugins.kernels import pixels
 from netdef_proto import netdef_pb2
 
 from netdef import registry
@@ -11,7 +12,7 @@ from netdef.schema import Schema
 from netdef.sources import draws
 from netdef.sources.augment import Augment
 from netdef.sources.mean import read_mean, write_mean
-from netdef.sources.transform import Transform, declared
+from netdef.sources.transform import Transform, declared, write
 
 TRAIN, TEST = 0, 1
 IMAGES = np.random.default_rng(3).integers(0, 256, (6, 3, 9, 16)).astype(np.uint8)
@@ -21,8 +22,8 @@ def param(**settings):
     return registry.default().schema.message("TransformationParameter")(**settings)
 
 
-def applied(images, phase=TRAIN, key=5, dtype=np.float32, **settings):
-    transform = Transform(param(**settings), phase)
+def applied(images, phase=TRAIN, key=5, dtype=np.float32, put=write, **settings):
+    transform = Transform(param(**settings), phase, write_bytes=put)
     out = np.full((len(images), *transform.shape(images[0].shape)), np.nan, dtype)
     transform.apply(list(images), out, key)
     return out
@@ -50,10 +51,10 @@ def windows(x, size, mean, scale, mirrors=(False, True)):
     }
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("dtype, put", [(np.uint8, write), (np.uint8, pixels.write), (np.float32, write)])
 @pytest.mark.parametrize("width", [16, 13])
 @pytest.mark.parametrize("mean", ["file", "values", "value", None])
-def test_every_output_is_a_window_of_its_image(tmp_path, dtype, width, mean):
+def test_every_output_is_a_window_of_its_image(tmp_path, dtype, put, width, mean):
     images = IMAGES[:, :, :, :width].astype(dtype)
     means = np.zeros(images[0].shape, np.float32)
     settings = {"crop_size": 7, "mirror": True, "scale": 0.3}
@@ -65,7 +66,7 @@ def test_every_output_is_a_window_of_its_image(tmp_path, dtype, width, mean):
         values = [104, 117, 123] if mean == "values" else [50]
         settings["mean_value"] = values
         means[:] = np.array(values, np.float32).reshape(-1, 1, 1)
-    found = applied(images, **settings)
+    found = applied(images, put=put, **settings)
     chosen = []
     for x, y in zip(images, found, strict=True):
         fits = [at for at, want in windows(x, (7, 7), means, 0.3).items() if np.array_equal(y, want)]

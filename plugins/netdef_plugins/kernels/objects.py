@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -72,7 +73,12 @@ def _machine():
 
 
 def address(function, signature, fastmath=False) -> int:
-    """The native address of `function`, compiled as a C function, now or in an earlier process."""
+    """The native address of `function`, compiled as a C function, now or in an earlier process; threads wait."""
+    with _lock:
+        return _address(function, signature, fastmath)
+
+
+def _address(function, signature, fastmath) -> int:
     name = f"{function.__module__}.{function.__qualname__}-{signature.args[0]}".replace("*", "")
     path = folder() / name if folder() else None
     found = _linked(path) if path else None
@@ -119,3 +125,4 @@ def _save(path: Path, compiled) -> None:
 
 
 _kept: list = []
+_lock = threading.Lock()
