@@ -1,6 +1,7 @@
 """What all tests share: the folder of reference material, and a registry of toy layers that needs no installation."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,11 @@ def shared() -> Path:
 def toy_registry() -> Registry:
     """A registry that holds the layers of toys.py and the engine's fillers, and nothing installed."""
     return toys.registry()
+
+
+@pytest.fixture
+def small_disk():
+    """small_disk(100) lets no file grow beyond 100 bytes, as a disk that is full does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

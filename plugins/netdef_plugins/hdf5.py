@@ -1,11 +1,9 @@
 """Data from HDF5 files, and blobs into them."""
 
 from pathlib import Path
-from typing import Any
 
-from netdef.errors import SourceError
 from netdef.layer import Blob, LayerError, Metric, Shape, hookimpl
-from netdef.sources import hdf5
+from netdef.sources import hdf5, hdf5_output
 from netdef_plugins.stream import Stream, batch_size, source
 
 
@@ -39,6 +37,7 @@ class HDF5Output(Metric):
     """Writes bottom 0 as dataset "data" and bottom 1 as "label" of hdf5_output_param.file_name, at least 4-D.
 
     Each pass adds its records to the end (Caffe ends with an error at the second); the first pass makes the file anew.
+    Where the disk is full, the file keeps the records of the passes before.
     """
 
     type = "HDF5Output"
@@ -56,27 +55,11 @@ class HDF5Output(Metric):
         return []
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        import h5py
-
         path = Path(self.param.file_name)
-        try:
-            with h5py.File(path, "a" if self.passes else "w") as f:
-                for name, blob in zip(("data", "label"), bottom, strict=True):
-                    shape = blob.shape + (1,) * (4 - len(blob.shape))
-                    _extend(f, name, blob.data.reshape(shape))
-        except (OSError, ValueError, RuntimeError) as e:
-            raise SourceError(f"{path}: cannot write: {e}") from None
-
-
-def _extend(f: Any, name: str, x: Any) -> None:
-    if name not in f:
-        f.create_dataset(name, data=x, maxshape=(None, *x.shape[1:]), chunks=True)
-        return
-    dataset = f[name]
-    if dataset.shape[1:] != x.shape[1:]:
-        raise ValueError(f"records of '{name}' have shape {x.shape[1:]}, but {dataset.shape[1:]} in the file")
-    dataset.resize(len(dataset) + len(x), axis=0)
-    dataset[-len(x) :] = x
+        if not self.passes:
+            hdf5_output.create(path)
+        arrays = (blob.data.reshape(blob.shape + (1,) * (4 - len(blob.shape))) for blob in bottom)
+        hdf5_output.append(path, dict(zip(("data", "label"), arrays, strict=True)))
 
 
 @hookimpl

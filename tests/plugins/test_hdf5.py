@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from nets import fed, net
 
-from netdef.errors import LayerError, SourceError
+from netdef.errors import LayerError, NetdefError, SourceError
+from netdef.sources import hdf5_output
 
 DIGITS = Path(__file__).parents[2] / "models" / "digits"
 
@@ -112,5 +113,35 @@ def test_output_refusals(tmp_path):
     with pytest.raises(LayerError, match="differ in their first axis"):
         fed(text.format('file_name: "o.h5"'), {"x": np.ones((4, 3)), "y": np.ones(3)})
     path = tmp_path / "gone" / "o.h5"
-    with pytest.raises(SourceError, match="cannot write"):
+    with pytest.raises(NetdefError, match="cannot write"):
         fed(text.format(f'file_name: "{path}"'), arrays).forward()
+
+
+def test_a_disk_that_fills_costs_a_pass_and_not_those_before(tmp_path, small_disk):
+    """HDF5 itself would end the process, not only the pass."""
+    path = tmp_path / "o.h5"
+    text = f'layer {{ type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param {{ file_name: "{path}" }} }}'
+    made = fed(text, {"x": np.arange(40_000.0).reshape(4, 10_000), "y": np.ones(4)})
+    small_disk(100)
+    with pytest.raises(NetdefError, match="cannot write"):
+        made.forward()
+    assert list(tmp_path.iterdir()) == []
+    small_disk(hdf5_output.ROOM + (1 << 20))
+    made.forward()
+    whole = path.read_bytes()
+    with pytest.raises(SourceError, match=r"o\.h5: cannot write: File too large"):
+        for _ in range(10):
+            whole = path.read_bytes()
+            made.forward()
+    assert path.read_bytes() == whole
+    with h5py.File(path) as f:
+        assert len(f["data"]) % 4 == 0 and (f["data"][-1].ravel() == np.arange(30_000, 40_000)).all()
+
+
+def test_what_does_not_fit_the_file_leaves_it_whole(tmp_path):
+    hdf5_output.create(tmp_path / "o.h5")
+    hdf5_output.append(tmp_path / "o.h5", {"data": np.ones((2, 3)), "label": np.ones((2, 1))})
+    whole = (tmp_path / "o.h5").read_bytes()
+    with pytest.raises(SourceError, match=r"records of 'label' have shape \(2,\), but \(1,\)"):
+        hdf5_output.append(tmp_path / "o.h5", {"data": np.ones((2, 3)), "label": np.ones((2, 2))})
+    assert (tmp_path / "o.h5").read_bytes() == whole

@@ -11,14 +11,6 @@ from netdef.errors import NetdefError
 from netdef.solver.snapshot import latest
 
 
-@pytest.fixture
-def small_disk():
-    """small_disk(100) lets no file grow beyond 100 bytes, as a disk that is full does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("snapshot_format", ["BINARYPROTO", "HDF5"])
 @pytest.mark.parametrize("size", [0, 64, 150])
 def test_a_full_disk_leaves_the_earlier_files_whole_and_nothing_else(
