@@ -2,11 +2,27 @@
 
 from netdef import __version__
 from netdef.layer import TEST, TRAIN
-from netdef.pycaffe import io, proto
+from netdef.pycaffe import coord_map, draw, io, proto
+from netdef.pycaffe.classifier import Classifier
+from netdef.pycaffe.detector import Detector
 from netdef.pycaffe.layer import Layer
 from netdef.pycaffe.net import Net
 from netdef.pycaffe.net_spec import NetSpec, layers, params, to_proto
-from netdef.pycaffe.settings import layer_type_list, set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from netdef.pycaffe.settings import (
+    has_nccl,
+    init_log,
+    layer_type_list,
+    log,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_multiprocess,
+    set_random_seed,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
 from netdef.pycaffe.solver import (
     AdaDeltaSolver,
     AdaGradSolver,
@@ -23,6 +39,8 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",
@@ -30,15 +48,25 @@ __all__ = [
     "RMSPropSolver",
     "SGDSolver",
     "__version__",
+    "coord_map",
+    "draw",
     "get_solver",
+    "has_nccl",
+    "init_log",
     "io",
     "layer_type_list",
     "layers",
+    "log",
     "params",
     "proto",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
+    "set_multiprocess",
     "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
     "to_proto",
 ]

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from netdef.errors import NetdefError
 
+MODULES = (".classifier", ".coord_map", ".detector", ".draw", ".io", ".net_spec", ".proto", ".proto.caffe_pb2")
+
 
 def stand_in_for_caffe() -> None:
-    """Let `import caffe` and `import caffe.proto.caffe_pb2` find netdef.pycaffe."""
-    for name in ("", ".io", ".net_spec", ".proto", ".proto.caffe_pb2"):
+    """Let `import caffe`, `import caffe.proto.caffe_pb2` and so on find netdef.pycaffe."""
+    for name in ("", *MODULES):
         sys.modules[f"caffe{name}"] = importlib.import_module(f"netdef.pycaffe{name}")
+    sys.modules["caffe.pycaffe"] = sys.modules["caffe"]
 
 
 def main(argv: list[str] | None = None) -> int:

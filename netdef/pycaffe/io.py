@@ -172,6 +172,16 @@ def array_to_datum(arr: Array, label: int | None = None) -> Any:
     return datum
 
 
+def arraylist_to_blobprotovector_str(arraylist: Sequence[Array]) -> bytes:
+    """Arrays as the bytes of a BlobProtoVector."""
+    return caffe_pb2.BlobProtoVector(blobs=[array_to_blobproto(arr) for arr in arraylist]).SerializeToString()
+
+
+def blobprotovector_str_to_arraylist(text: bytes) -> list[Array]:
+    """The arrays in the bytes of a BlobProtoVector."""
+    return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(text).blobs]
+
+
 def datum_to_array(datum: Any) -> Array:
     """The array in a Datum that is not encoded."""
     shape = datum.channels, datum.height, datum.width

@@ -58,6 +58,26 @@ class Net:
         return list(self.blobs)
 
     @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        """Which of the blobs are inputs, by number."""
+        return [self._blob_names.index(name) for name in self.inputs]
+
+    @property
+    def _outputs(self) -> list[int]:
+        return [self._blob_names.index(name) for name in self.outputs]
+
+    def _forward(self, start: int, end: int) -> float:
+        """The loss of the layers from number `start` to number `end`."""
+        return self.engine.forward(start, end)
+
+    def _backward(self, start: int, end: int) -> None:
+        self.engine.backward(start, end)
+
+    @property
     def blob_loss_weights(self) -> "OrderedDict[str, float]":
         """How much each blob counts in the loss."""
         found: OrderedDict[str, float] = OrderedDict.fromkeys(self.blobs, 0.0)
@@ -102,11 +122,15 @@ class Net:
             getattr(self.blobs[name], side)[...] = array
 
     def forward_all(self, blobs: list[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]:
-        """forward over any number of items, batch by batch; the padding of the last batch is cut off again."""
+        """forward over any number of items, batch by batch; the padding of the last batch is cut off again.
+
+        A scalar output, such as a loss, gives one number for each batch, the last with its padding. Without inputs it
+        is one batch.
+        """
         found: dict[str, list[np.ndarray]] = {name: [] for name in dict.fromkeys(self.outputs + (blobs or []))}
         for batch in self._batch(kwargs):
             for name, array in self.forward(blobs=blobs, **cast(Any, batch)).items():
-                found[name].extend(array.copy())
+                found[name].extend(np.atleast_1d(array).copy())
         return self._unpadded(found, kwargs)
 
     def forward_backward_all(
@@ -119,18 +143,19 @@ class Net:
         backward = self._batch({k: v for k, v in kwargs.items() if k in self.outputs})
         for batch in forward:
             for name, array in self.forward(blobs=blobs, **cast(Any, batch)).items():
-                outs[name].extend(array.copy())
+                outs[name].extend(np.atleast_1d(array).copy())
             for name, array in self.backward(diffs=diffs, **cast(Any, next(backward, {}))).items():
-                grads[name].extend(array.copy())
+                grads[name].extend(np.atleast_1d(array).copy())
         return self._unpadded(outs, kwargs), self._unpadded(grads, kwargs)
 
     @staticmethod
     def _unpadded(found: dict[str, list[np.ndarray]], given: dict[str, Any]) -> dict[str, np.ndarray]:
-        items = len(next(iter(given.values())))
+        items = len(next(iter(given.values()))) if given else None
         return {name: np.asarray(rows)[:items] for name, rows in found.items()}
 
     def _batch(self, arrays: dict[str, Any]) -> Iterator[dict[str, np.ndarray]]:
         if not arrays:
+            yield {}
             return
         items = len(next(iter(arrays.values())))
         size = next(iter(self.blobs.values())).shape[0]

@@ -3,6 +3,7 @@
 import logging
 
 from netdef import registry
+from netdef.errors import NetdefError
 
 _log = logging.getLogger("netdef")
 _seed: int | None = None
@@ -29,6 +30,42 @@ def set_random_seed(seed: int) -> None:
 
 def random_seed() -> int | None:
     return _seed
+
+
+def set_multiprocess(multiprocess: bool) -> None:
+    """Accepted and ignored: netdef trains in one process."""
+
+
+def set_solver_count(count: int) -> None:
+    """Accepted for one solver. Raises NetdefError for several, which Caffe trains side by side on several GPUs."""
+    if count != 1:
+        raise NetdefError(f"{count} solvers side by side: netdef trains in one process, on all of its cores")
+
+
+def solver_count() -> int:
+    return 1
+
+
+def set_solver_rank(rank: int) -> None:
+    """Accepted and ignored, as there is one solver."""
+
+
+def solver_rank() -> int:
+    return 0
+
+
+def has_nccl() -> bool:
+    """Whether there is NVIDIA's library for several GPUs: no."""
+    return False
+
+
+def init_log(level: int = 0) -> None:
+    """Accepted and ignored; what netdef says goes through Python's logging, as "netdef"."""
+
+
+def log(message: str) -> None:
+    """Say something in the log."""
+    _log.info(message)
 
 
 def layer_type_list() -> list[str]:

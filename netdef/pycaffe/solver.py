@@ -45,6 +45,10 @@ class Solver:
     def restore(self, path: str) -> None:
         self.engine.restore(path)
 
+    def share_weights(self, net: Net) -> None:
+        """Train the parameters of another net from now on."""
+        self.net.share_with(net)
+
     def snapshot(self) -> None:
         self.engine.snapshot()
 

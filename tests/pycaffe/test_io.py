@@ -53,6 +53,12 @@ def test_messages_hold_arrays() -> None:
     np.testing.assert_array_equal(io.datum_to_array(datum), pixels)
 
 
+def test_a_vector_of_arrays() -> None:
+    arrays = [np.ones((2, 3), np.float32), np.zeros(4, np.float32)]
+    again = io.blobprotovector_str_to_arraylist(io.arraylist_to_blobprotovector_str(arrays))
+    assert [a.tolist() for a in again] == [a.tolist() for a in arrays]
+
+
 def test_images_are_rgb_from_zero_to_one(tmp_path) -> None:
     cv2 = pytest.importorskip("cv2", reason="OpenCV is an extra")
     blue = np.zeros((4, 6, 3), np.uint8)

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from netdef.errors import LayerError, WeightsError
+from netdef.errors import LayerError, NetdefError, WeightsError
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype("f4")
 
@@ -22,6 +22,7 @@ def net(caffe):
 def test_everything_a_script_may_ask_for_is_there(caffe, net):
     names = "Net SGDSolver NesterovSolver AdaGradSolver RMSPropSolver AdaDeltaSolver AdamSolver get_solver"
     names += " set_mode_cpu set_mode_gpu set_device set_random_seed layer_type_list TRAIN TEST Layer io NetSpec"
+    names += " Classifier Detector draw coord_map"
     assert [name for name in names.split() if not hasattr(caffe, name)] == []
     names = "blobs params layers layer_dict inputs outputs top_names bottom_names forward backward forward_all"
     names += " forward_backward_all reshape copy_from share_with save load_hdf5 save_hdf5 clear_param_diffs"
@@ -35,6 +36,14 @@ def test_settings_that_mean_nothing_here_are_accepted(caffe):
     caffe.set_mode_cpu()
     caffe.set_mode_gpu()
     caffe.set_device(0)
+    caffe.set_multiprocess(True)
+    caffe.set_solver_count(1)
+    caffe.set_solver_rank(0)
+    caffe.init_log(0)
+    caffe.log("said")
+    assert (caffe.solver_count(), caffe.solver_rank(), caffe.has_nccl()) == (1, 0, False)
+    with pytest.raises(NetdefError, match="4 solvers side by side"):
+        caffe.set_solver_count(4)
 
 
 def test_names_and_shapes(net):
@@ -115,6 +124,33 @@ def test_forward_all_takes_any_number_of_items(net, items):
     assert out["ip2"].shape == (items, 2)
     assert out["ip2"] == pytest.approx(written_out(net, x), rel=1e-4, abs=1e-5)
     assert out["ip1"].shape == (items, 5)
+
+
+def test_a_loss_is_a_number_a_batch(caffe, folder):
+    text = (folder / "net.prototxt").read_text()
+    target = 'layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 4 dim: 2 } } }'
+    loss = 'layer { name: "l" type: "EuclideanLoss" bottom: "ip2" bottom: "t" top: "loss" }'
+    (folder / "loss.prototxt").write_text(text + target + loss)
+    net = caffe.Net("loss.prototxt", caffe.TEST)
+    x, t = np.random.default_rng(1).standard_normal((2, 8, 3)).astype("f4")[:, :, :3]
+    out = net.forward_all(data=x, t=t[:, :2], blobs=["ip2"])
+    each = ((out["ip2"] - t[:, :2]) ** 2).reshape(2, -1).sum(1) / 8
+    assert out["loss"] == pytest.approx(each, rel=1e-5)
+    assert net.forward_all()["loss"] == pytest.approx(each[1:], rel=1e-5)  # no inputs: one batch, as it lies there
+
+
+def test_layers_by_number(caffe, folder):
+    path = folder / "net.prototxt"
+    path.write_text("force_backward: true\n" + path.read_text())
+    net = caffe.Net("net.prototxt", caffe.TEST)
+    net.blobs["data"].data[...] = X
+    assert net._forward(0, len(net.layers) - 1) == 0
+    assert net.blobs["ip2"].data == pytest.approx(written_out(net, X), rel=1e-5)
+    assert [net._blob_names[i] for i in net._inputs + net._outputs] == ["data", "ip2"]
+    assert net._blobs[1] is net.blobs["ip1"]
+    net.blobs["ip2"].diff[...] = 1
+    net._backward(3, 0)
+    assert net.params["ip2"][1].diff == pytest.approx([4, 4])
 
 
 def test_forward_backward_all(caffe, folder):

@@ -8,6 +8,9 @@ import sys
 import numpy as np
 from caffe.proto import caffe_pb2
 import caffe.proto.caffe_pb2 as again
+import caffe.draw, caffe.classifier, caffe.detector
+from caffe.coord_map import crop
+from caffe.pycaffe import Net
 from google.protobuf import text_format
 import beside
 
@@ -20,7 +23,7 @@ text_format.Merge(open('net.prototxt').read(), param)
 solver = caffe_pb2.SolverParameter()
 solver.base_lr = 0.01
 assert again.NetParameter is caffe_pb2.NetParameter
-assert caffe_pb2.TEST == caffe.TEST
+assert caffe_pb2.TEST == caffe.TEST == caffe_pb2.Phase.Value("TEST")
 assert __name__ == '__main__'
 print(sys.argv, out['ip2'].shape, param.layer[1].type, len(caffe_pb2.BlobProto().data), beside.HERE)
 """

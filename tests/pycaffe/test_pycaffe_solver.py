@@ -77,6 +77,15 @@ def test_snapshot_and_restore(caffe, solver):
     assert np.array_equal(again.net.params["ip"][0].data, solver.net.params["ip"][0].data)
 
 
+def test_one_net_s_parameters_are_trained_by_another_solver(caffe, solver):
+    other = caffe.SGDSolver("solver.prototxt")
+    other.share_weights(solver.net)
+    before = solver.net.params["ip"][0].data.copy()
+    other.step(1)
+    assert np.shares_memory(other.net.params["ip"][0].data, solver.net.params["ip"][0].data)
+    assert not np.array_equal(solver.net.params["ip"][0].data, before)
+
+
 def test_solve_from_a_state(caffe, solver):
     solver.step(4)
     solver.snapshot()

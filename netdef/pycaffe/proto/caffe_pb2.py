@@ -2,15 +2,19 @@
 
 from typing import Any
 
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
 from netdef import registry
 
 
 def __getattr__(name: str) -> Any:
-    """A message class (caffe_pb2.NetParameter) or a value of a top-level enum (caffe_pb2.TEST)."""
+    """A message class (caffe_pb2.NetParameter), an enum outside messages (caffe_pb2.Phase) or a value of it (TEST)."""
     schema = registry.default().schema
     if name.startswith("_"):
         raise AttributeError(name)
     for enum in schema.enums():
+        if name == enum.name:
+            return EnumTypeWrapper(enum)
         if name in enum.values_by_name:
             return enum.values_by_name[name].number
     try:
