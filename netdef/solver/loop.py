@@ -15,13 +15,13 @@ from netdef import registry as registries
 from netdef.errors import NetdefError, SolverError
 from netdef.files import check_writable, finder
 from netdef.net import Net
-from netdef.solver import checkpoint, epochs, mishaps, passes, signals
+from netdef.solver import checkpoint, epochs, mishaps, passes, signals, testing
 from netdef.solver.best import Judge, Result
 from netdef.solver.divergence import DivergenceError
+from netdef.solver.guard import Guard
 from netdef.solver.guests import Observer, naming, schedule
 from netdef.solver.nets import test_nets, train_net
 from netdef.solver.step import Updater
-from netdef.solver.summary import Summary
 from netdef.solver.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class Solver:
         self.losses: deque[float] = deque(maxlen=max(1, param.average_loss))
         self.observers: list[Any] = [Observer(o, self.registry.settings.strict) for o in self.registry.observers]
         self.watch = Watch(param.statistics_interval)
+        self.guard = Guard(self.net) if param.stop_on_nan else None
         self.callbacks: list[tuple[Callable[[], None], Callable[[], None]]] = []
         """(before each iteration, before each step) pairs."""
         self.wish: Callable[[], str] = lambda: signals.NONE
@@ -86,7 +87,10 @@ class Solver:
         """The state of the last snapshot of this run, or the one it began from."""
         self.keeps = False
         """Whether this run writes the best model, and a last snapshot where an error ends it."""
-        self._reason, self._later = "", signals.NONE
+        self.reason = ""
+        """Why training is to end; empty while it is not."""
+        self.snapshot_later = False
+        """Whether a signal asked for a snapshot while none could be taken."""
         if param.snapshot or param.snapshot_after_train:
             check_writable(self.prefix)
         if len(param.weights):
@@ -142,8 +146,8 @@ class Solver:
         except BaseException as e:
             self.tell("failed", e)
             raise
-        self.tell("end", self._reason or "done")
-        return self._reason or "done"
+        self.tell("end", self.reason or "done")
+        return self.reason or "done"
 
     def _to_the_end(self) -> None:
         if self.param.recoveries and self.last_good is None:
@@ -152,7 +156,7 @@ class Solver:
         due = self.param.snapshot and self.iter % self.param.snapshot == 0
         if self.param.snapshot_after_train and not (due and self.last_good is not None):
             self.snapshot()
-        if not self._reason:
+        if not self.reason:
             self._last_look()
 
     def _last_look(self) -> None:
@@ -161,26 +165,26 @@ class Solver:
             counts = passes.count(self.net)
             self.tell("iteration", self.net.forward())
             passes.rewind(self.net, counts)
-        if self._test_is_due():
+        if testing.is_due(self):
             self.test_all()
 
     def step(self, count: int) -> None:
         """Train for a number of iterations, with the tests and snapshots that fall due."""
-        self._reason = ""
+        self.reason = ""
         stop = self.iter + count
-        while self.iter < stop and not self._reason:
-            if self._test_is_due() and (self.iter > 0 or self.param.test_initialization):
+        while self.iter < stop and not self.reason:
+            if testing.is_due(self) and (self.iter > 0 or self.param.test_initialization):
                 self.test_all()
-                if self._reason:
+                if self.reason:
                     break
             try:
                 self._iterate()
             except DivergenceError as e:
                 mishaps.recover(self, e)
                 continue
-            self._obey(self.wish())
+            self.obey(self.wish())
             if self.param.snapshot and self.iter % self.param.snapshot == 0:
-                self._snapshot_if_it_can()
+                mishaps.attempt(self, self.snapshot)
 
     def _iterate(self) -> None:
         for on_start, _ in self.callbacks:
@@ -195,8 +199,8 @@ class Solver:
         self.losses.append(float(np.float32(loss)))  # as a snapshot keeps it, so that a resumed run decides alike
         for _, on_gradients in self.callbacks:
             on_gradients()
-        if self.param.stop_on_nan:
-            mishaps.check(self, loss, counts)
+        if self.guard is not None:
+            mishaps.check(self, self.guard, loss, counts)
         self.schedule.see(self.iter, self.smoothed_loss)
         self.tell("iteration", loss)
         self.apply_update()
@@ -206,7 +210,7 @@ class Solver:
     def _gradients(self) -> float:
         """The mean loss over iter_size passes; gradients are left summed in the parameters."""
         self.net.clear_param_diffs()
-        looks = self._looks(self.net)
+        looks = [*self.looks(self.net), *([self.guard] if self.guard is not None else [])]
         loss = 0.0
         for _ in range(self.param.iter_size):
             loss += passes.forward(self.net, looks)
@@ -222,17 +226,19 @@ class Solver:
         if watched:
             self.tell("statistics", self.watch.after_step(self.net))
 
-    def _looks(self, net: Net) -> list[Any]:
+    def looks(self, net: Net) -> list[Any]:
+        """Who wants to see this pass layer by layer."""
         wanted = net is self.net and any(hasattr(o, "statistics") for o in self.observers)
         looks = [self.watch] if wanted and self.watch.begins(self.iter) else []
         return looks + [o for o in self.observers if hasattr(o, "due") and o.due(self, net)]
 
-    def _obey(self, wish: str) -> None:
-        if signals.SNAPSHOT in (wish, self._later):
-            self._later = signals.NONE
-            self._snapshot_if_it_can()
+    def obey(self, wish: str) -> None:
+        """Do what a signal asked for."""
+        if wish == signals.SNAPSHOT or self.snapshot_later:
+            self.snapshot_later = False
+            mishaps.attempt(self, self.snapshot)
         if wish == signals.STOP:
-            self._reason = self._reason or "stopped early"
+            self.reason = self.reason or "stopped early"
 
     def tell(self, event: str, *args: Any) -> None:
         for observer in self.observers:
@@ -242,41 +248,13 @@ class Solver:
 
     # -- testing ----------------------------------------------------------------------------------------------------
 
-    def _test_is_due(self) -> bool:
-        return bool(self.test_nets) and self.iter % self.param.test_interval == 0
-
     def test_all(self) -> list[list[Result]]:
         """Test every test net; results go to the observers too, and the first net's decide which model is best."""
-        counts = [passes.count(net) for net in self.test_nets]
-        results = [self.test(k) for k in range(len(self.test_nets)) if not self._reason]
-        if self._reason:  # a resumed run begins these tests anew, those that were finished too
-            for net, count in zip(self.test_nets, counts, strict=True):
-                passes.rewind(net, count)
-        elif self.judge is not None and results[0]:
-            if self.judge.see(results[0], self.iter) and self.keeps:
-                self._keep_best()
-            if self.judge.has_enough:
-                self._reason = "no improvement"
-        return results
+        return testing.test_all(self)
 
     def test(self, k: int = 0) -> list[Result]:
         """What each output of test net k was over its batches, see Summary; empty when a signal stopped it."""
-        net = self.test_nets[k]
-        summary = Summary(net, self.param)
-        counts, looks = passes.count(net), self._looks(net)
-        for _ in range(self.test_iter[k]):
-            wish = self.wish()
-            if wish == signals.SNAPSHOT:
-                self._later = wish  # a snapshot in the middle of a test would resume in the middle of its data
-            elif wish == signals.STOP:
-                self._obey(wish)
-                passes.rewind(net, counts)
-                return []
-            passes.forward(net, looks)
-            summary.add()
-        results = summary.results() if summary.passes else []
-        self.tell("test", k, results)
-        return results
+        return testing.test(self, k)
 
     # -- snapshots --------------------------------------------------------------------------------------------------
 
@@ -301,18 +279,3 @@ class Solver:
         """Continue from a .solverstate (or .solverstate.h5) and the weights it belongs to."""
         checkpoint.restore(self, Path(path))
         self.last_good = Path(path)
-
-    def _snapshot_if_it_can(self) -> None:
-        """In the midst of training, a full disk costs a snapshot and not the run."""
-        try:
-            self.snapshot()
-        except DivergenceError:
-            raise
-        except NetdefError as e:
-            _log.warning("iteration %d: %s; training goes on", self.iter, e)
-
-    def _keep_best(self) -> None:
-        try:
-            self.tell("best", checkpoint.write_best(self))
-        except NetdefError as e:
-            _log.warning("iteration %d: %s; training goes on", self.iter, e)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from netdef.errors import NetdefError
 from netdef.solver import checkpoint, divergence, passes
 from netdef.solver.divergence import DivergenceError
+from netdef.solver.guard import Guard
 
 if TYPE_CHECKING:
     from netdef.solver.loop import Solver
@@ -16,13 +18,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def check(solver: "Solver", loss: float, before: list[int]) -> None:
-    """Raises DivergenceError where the loss or a gradient is not finite, naming the first blob and layer.
+def check(solver: "Solver", guard: Guard, loss: float, before: list[int]) -> None:
+    """Raises DivergenceError where the loss, a gradient or what the guard saw is not finite, naming the first blob.
 
     `before` are the passes at the iteration's begin: it is run again to look for the place.
     """
-    bad = "" if math.isfinite(loss) else f"the loss is {loss:g}"
-    bad = bad or divergence.bad_parameter(solver.net.parameters, "diff")
+    seen, bad = guard.found(), "" if math.isfinite(loss) else f"the loss is {loss:g}"
+    bad = bad or divergence.bad_parameter(solver.net.parameters, "diff") or seen
     if not bad:
         return
     after = passes.count(solver.net)
@@ -31,6 +33,16 @@ def check(solver: "Solver", loss: float, before: list[int]) -> None:
         found = divergence.origin(solver.net, solver.param.iter_size)
     passes.rewind(solver.net, after)
     raise DivergenceError(divergence.message(solver, bad, found))
+
+
+def attempt(solver: "Solver", save: Callable[[], object]) -> None:
+    """Save something; in the midst of training, a full disk costs a snapshot and not the run."""
+    try:
+        save()
+    except DivergenceError:
+        raise
+    except NetdefError as e:
+        _log.warning("iteration %d: %s; training goes on", solver.iter, e)
 
 
 def recover(solver: "Solver", error: DivergenceError) -> None:

@@ -26,7 +26,7 @@ def digits(folder, **settings):
     return Solver(changed(param, {"display": 0, "snapshot": 0, **settings}), plan=True)
 
 
-def made(folder, layers, x, label, batch=32, **settings):
+def made(folder, layers, x, label, batch=32, plan=False, **settings):
     """A solver of layers (from "x" and "label") over arrays x (N, channels) and label (N)."""
     schema = registry.default().schema
     param = schema.message("SolverParameter")()
@@ -34,7 +34,7 @@ def made(folder, layers, x, label, batch=32, **settings):
     param.net_param.CopyFrom(prototxt.parse(text, schema.message("NetParameter"), "made.prototxt"))
     basis = {"base_lr": 0.1, "lr_policy": "fixed", "max_iter": 100, "random_seed": 3}
     param.snapshot_prefix = str(folder / "run")
-    solver = Solver(changed(param, {**basis, **settings}))
+    solver = Solver(changed(param, {**basis, **settings}), plan=plan)
     for net in (solver.net, *solver.test_nets):
         net.layers[0].set_input_arrays(x.reshape(*x.shape, 1, 1).astype(np.float32), label.astype(np.float32))
     return solver
