@@ -42,7 +42,7 @@ def write(solver: "Solver") -> tuple[Path, Path]:
         raise DivergenceError(f"no snapshot of iteration {solver.iter}: {bad}; a smaller base_lr may help")
     model = Path(f"{prefix(solver)}_iter_{solver.iter}.caffemodel{_ending(solver)}")
     state = model.with_name(model.name.replace(".caffemodel", ".solverstate"))
-    weights.save(model, solver.net.name, solver.net.layers)
+    weights.save(model, solver.net.name, solver.net.layers, diffs=solver.param.snapshot_diff)
     write_state(state, collect(solver, str(model)))
     if solver.param.snapshot_keep > 0:
         prune(prefix(solver), solver.param.snapshot_keep, solver.iter)

@@ -93,13 +93,17 @@ def _pairs(layer: Layer, stored: StoredLayer, path: Path | str, looks: Counter[i
     return [(layer.blobs[i], s) for i, s in found.items()]
 
 
-def save(path: Path | str, name: str, layers: Sequence[Layer], hdf5: bool = False) -> None:
-    """Write weights as a .caffemodel; as HDF5 where asked or where the name ends in .h5. All or nothing."""
+def save(path: Path | str, name: str, layers: Sequence[Layer], hdf5: bool = False, diffs: bool = False) -> None:
+    """Write weights as a .caffemodel; as HDF5 where asked or where the name ends in .h5. All or nothing.
+
+    With `diffs`, what the parameters' diffs hold is written beside them (Caffe: snapshot_diff).
+    """
     path = Path(path)
     if hdf5 or path.suffix == ".h5":
-        arrays = [(layer.name, [b.data for b in layer.blobs]) for layer in layers if layer.blobs]
+        named = [(layer.name, layer.blobs) for layer in layers if layer.blobs]
+        beside = [(name, [b.diff for b in blobs]) for name, blobs in named] if diffs else None
         with replacing(path) as f:
-            write_hdf5(f, arrays)
+            write_hdf5(f, [(name, [b.data for b in blobs]) for name, blobs in named], beside)
         return
     with replacing(path) as f:
-        write_caffemodel(f, name, ((layer.layer_param, [b.data for b in layer.blobs]) for layer in layers))
+        write_caffemodel(f, name, ((layer.layer_param, layer.blobs) for layer in layers), diffs)

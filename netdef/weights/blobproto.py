@@ -9,7 +9,7 @@ import numpy as np
 from netdef.errors import WeightsError
 from netdef.weights import wire
 
-NUM, CHANNELS, HEIGHT, WIDTH, DATA, SHAPE, DOUBLE_DATA = 1, 2, 3, 4, 5, 7, 8
+NUM, CHANNELS, HEIGHT, WIDTH, DATA, DIFF, SHAPE, DOUBLE_DATA, DOUBLE_DIFF = 1, 2, 3, 4, 5, 6, 7, 8, 9
 RAW_TYPE, RAW_DATA = 10, 12  # NVCaffe 0.16 and later: a type number (0 double, 1 float, 2 half) and the bytes
 RAW_DTYPES = {0: "<f8", 1: "<f4", 2: "<f2"}
 FIXED = {DATA: "<f4", DOUBLE_DATA: "<f8"}
@@ -104,8 +104,8 @@ def _array(value: Any, dtype: str, what: str) -> np.ndarray:
     return np.frombuffer(value, dtype)
 
 
-def write_blob(x: np.ndarray) -> list[bytes | memoryview]:
-    """A BlobProto as pieces to be written one after the other.
+def write_blob(x: np.ndarray, diff: np.ndarray | None = None) -> list[bytes | memoryview]:
+    """A BlobProto as pieces to be written one after the other; with its gradient where one is given.
 
     float64 goes to double_data and float16 to NVCaffe's raw_data, where BVLC Caffe finds nothing; all else to data.
     """
@@ -115,5 +115,13 @@ def write_blob(x: np.ndarray) -> list[bytes | memoryview]:
     else:
         field = DOUBLE_DATA if x.dtype == np.float64 else DATA
         dtype = FIXED[field]
-    flat = np.ascontiguousarray(x, dtype).reshape(-1)
-    return [shape + wire.bytes_head(field, flat.nbytes), flat.view(np.uint8).data] if flat.size else [shape]
+    pieces = [shape, *_packed(field, np.ascontiguousarray(x, dtype))]
+    if diff is not None:
+        wide = diff.dtype == np.float64
+        pieces += _packed(DOUBLE_DIFF if wide else DIFF, np.ascontiguousarray(diff, "<f8" if wide else "<f4"))
+    return pieces
+
+
+def _packed(field: int, x: np.ndarray) -> list[bytes | memoryview]:
+    flat = x.reshape(-1)
+    return [wire.bytes_head(field, flat.nbytes), flat.view(np.uint8).data] if flat.size else []

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from netdef.blob import Blob
 from netdef.errors import WeightsError
 from netdef.weights import wire
 from netdef.weights.blobproto import Stored, read_blob, write_blob
@@ -80,14 +81,18 @@ def _layer(buffer: memoryview, path: Path, name: int, kind: int, blobs: int) -> 
     return layer
 
 
-def write_caffemodel(f: IO[bytes], name: str, layers: Iterable[tuple[Any, list[np.ndarray]]]) -> None:
-    """Stream (LayerParameter, its arrays) pairs as BVLC Caffe would write them; no copy of the weights is made."""
+def write_caffemodel(f: IO[bytes], name: str, layers: Iterable[tuple[Any, list[Blob]]], diffs: bool = False) -> None:
+    """Stream (LayerParameter, its parameters) pairs as BVLC Caffe would write them, with their gradients where asked.
+
+    No copy of the weights is made.
+    """
     f.write(wire.bytes_field(NET_NAME, name.encode()))
-    for layer_param, arrays in layers:
+    for layer_param, blobs in layers:
         bare = type(layer_param)()
         bare.CopyFrom(layer_param)
         for left_out in ("netdef_origin", "blobs"):
             bare.ClearField(left_out)
+        arrays = ((b.data, b.diff if diffs else None) for b in blobs)
         _write_layer(f, bare.SerializeToString(), arrays)
 
 
@@ -98,11 +103,11 @@ def write_stored(f: IO[bytes], name: str, layers: Iterable[StoredLayer]) -> None
         head = wire.bytes_field(LAYER_NAME, layer.name.encode())
         if layer.type and not layer.type.isdecimal():  # a number is V1's, which has other ones
             head += wire.bytes_field(LAYER_TYPE, layer.type.encode())
-        _write_layer(f, head, [stored.data for stored in layer.blobs if stored is not None])
+        _write_layer(f, head, ((stored.data, None) for stored in layer.blobs if stored is not None))
 
 
-def _write_layer(f: IO[bytes], head: bytes, arrays: Iterable[np.ndarray]) -> None:
-    blobs = [write_blob(x) for x in arrays]
+def _write_layer(f: IO[bytes], head: bytes, arrays: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> None:
+    blobs = [write_blob(x, diff) for x, diff in arrays]
     sizes = [sum(len(p) for p in pieces) for pieces in blobs]
     heads = [wire.bytes_head(LAYER_BLOBS, size) for size in sizes]
     f.write(wire.bytes_head(LAYER, len(head) + sum(map(len, heads)) + sum(sizes)))

@@ -1,4 +1,4 @@
-"""Weights in HDF5 as Caffe lays them out: /data/LAYER/INDEX."""
+"""Weights in HDF5 as Caffe lays them out: /data/LAYER/INDEX, and gradients in /diff."""
 
 import contextlib
 import io
@@ -53,16 +53,24 @@ def _layer(name: str, group: Any, path: Path) -> StoredLayer:
     return StoredLayer(name, "", [blobs.get(i) for i in range(max(blobs) + 1)])
 
 
-def write_hdf5(f: IO[bytes], layers: list[tuple[str, list[np.ndarray]]]) -> None:
-    """Write (layer name, arrays) pairs."""
+Arrays = list[tuple[str, list[np.ndarray]]]
+
+
+def write_hdf5(f: IO[bytes], layers: Arrays, diffs: Arrays | None = None) -> None:
+    """Write (layer name, arrays) pairs, and the gradients where there are any."""
     with hdf5_into(f) as file:
-        data = file.create_group("data")
-        for name, arrays in layers:
-            if name in data and any(key.isdecimal() for key in data[name]):
-                raise WeightsError(f"HDF5 cannot hold two layers named '{name}'; write a .caffemodel")
-            group = data.require_group(name)
-            for i, x in enumerate(arrays):
-                group.create_dataset(str(i), data=x)
+        _fill(file.create_group("data"), layers)
+        if diffs is not None:
+            _fill(file.create_group("diff"), diffs)
+
+
+def _fill(whole: Any, layers: Arrays) -> None:
+    for name, arrays in layers:
+        if name in whole and any(key.isdecimal() for key in whole[name]):
+            raise WeightsError(f"HDF5 cannot hold two layers named '{name}'; write a .caffemodel")
+        group = whole.require_group(name)
+        for i, x in enumerate(arrays):
+            group.create_dataset(str(i), data=x)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,38 @@ def test_caffe_reads_on_over_our_own_fields(solver):
     assert all(name.startswith("netdef_") for name in own)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_snapshot_diff_writes_what_the_diffs_hold(solver, dtype):
+    """Which is, as in Caffe, the step that was taken last."""
+    built = solver("base_lr: 0.25 snapshot_diff: true", dtype=dtype)
+    built.step(1)
+    before = [p.blob.data.copy() for p in built.net.parameters]
+    built.step(1)
+    model, _ = built.snapshot()
+    field, other = ("double_diff", "diff") if dtype == "f8" else ("diff", "double_diff")
+    blobs = pb.NetParameter.FromString(model.read_bytes()).layer[1].blobs
+    for blob, old, p in zip(blobs, before, built.net.parameters, strict=True):
+        step = np.array(getattr(blob, field), dtype).reshape(p.blob.shape)
+        assert np.array_equal(step, p.blob.diff) and np.array_equal(old - step, p.blob.data) and step.any()
+        assert not getattr(blob, other)
+    built.restore(built.last_good)
+    built.param.snapshot_diff = False
+    assert not any(
+        b.diff or b.double_diff for b in pb.NetParameter.FromString(built.snapshot()[0].read_bytes()).layer[1].blobs
+    )
+
+
+def test_snapshot_diff_in_hdf5_is_a_group_beside_the_data(solver):
+    built = solver("snapshot_diff: true snapshot_format: HDF5")
+    built.step(2)
+    model, path = built.snapshot()
+    with h5py.File(model) as f:
+        assert sorted(f) == ["data", "diff"]
+        assert np.array_equal(f["diff/y/0"], built.net.params["y"][0].diff)
+        assert np.array_equal(f["data/y/0"], built.net.params["y"][0].data)
+    built.restore(path)
+
+
 def test_an_hdf5_snapshot_is_laid_out_as_caffes(solver):
     built = solver('type: "Adam" snapshot_format: HDF5')
     built.step(3)
