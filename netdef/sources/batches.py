@@ -1,6 +1,5 @@
 """Batches of labelled images from any collection of them: order, decoding, transformation."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -8,9 +7,9 @@ import numpy as np
 
 from netdef.errors import SourceError
 from netdef.sources.order import Order
+from netdef.sources.skips import Skips
 from netdef.sources.transform import Shape, Transform
 
-log = logging.getLogger("netdef")
 SKIP = 1 << 62
 """Stands for a pass that never comes: rand_skip is drawn once."""
 
@@ -48,10 +47,9 @@ class Batches:
         skip_bad: bool = False,
     ):
         self.collection, self.transform, self.batch, self.dtype = collection, transform, batch, np.dtype(dtype)
-        self.key, self.rand_skip, self.skip_bad = key, rand_skip, skip_bad
+        self.key, self.rand_skip = key, rand_skip
         self.order = Order([len(collection)], batch, key if shuffle else None)
-        self.bad: dict[int, str] = {}
-        """Rows left out, and why."""
+        self.skips = Skips(len(collection), skip_bad)
 
     @property
     def size(self) -> int:
@@ -92,21 +90,14 @@ class Batches:
 
     def _load(self, row: int, raw: Any) -> tuple[np.ndarray, Any]:
         """A record, or where it is bad and may be skipped, the next one that is not."""
-        for k in range(len(self.collection)):
-            here = (int(row) + k) % len(self.collection)
-            try:
-                return self.collection.decode(here, raw if k == 0 else self.collection.fetch([here])[0])
-            except SourceError as e:
-                reason = f"{self.collection.name(here)}: {e}"
-                if not self.skip_bad:
-                    raise SourceError(f"{reason}; skip_bad: true leaves out what cannot be read") from None
-                self._note(here, reason)
-        raise SourceError(f"not one of {len(self.collection)} records can be read; the last: {reason}")
 
-    def _note(self, row: int, reason: str) -> None:
-        if row not in self.bad:
-            self.bad[row] = reason
-            log.warning("left out: %s (%d of %d so far)", reason, len(self.bad), len(self.collection))
+        def decode(here: int) -> tuple[np.ndarray, Any]:
+            try:
+                return self.collection.decode(here, raw if here == row else self.collection.fetch([here])[0])
+            except SourceError as e:
+                raise SourceError(f"{self.collection.name(here)}: {e}") from None
+
+        return self.skips.first(int(row), decode)
 
     def _shape(self, row: int, x: np.ndarray) -> Shape:
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from netdef.errors import NetdefError, SourceError
 from netdef.files import finder
 from netdef.sources.order import Order
+from netdef.sources.skips import Skips
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 CACHE = 1 << 29
@@ -21,10 +22,11 @@ SLOTS = 100_003
 """Places in its table of chunks; a prime, as HDF5 asks."""
 
 
-def listed(source: Path) -> list[Path]:
+def listed(source: Path, absent: bool = False) -> list[Path]:
     """The files that a list names, one a line: in the working directory, else beside the list.
 
-    Raises SourceError for a list that is missing, empty, or an HDF5 file itself, and for a file that is not there.
+    Raises SourceError for a list that is missing, empty, or an HDF5 file itself, and for a file that is not there,
+    unless `absent` ones are to be listed too.
     """
     try:
         head = source.read_bytes()
@@ -37,9 +39,22 @@ def listed(source: Path) -> list[Path]:
         raise SourceError(f"{source} is empty; want the names of HDF5 files, one a line")
     find = finder(source.parent)
     try:
-        return [find(name) for name in names]
+        return [_found(find, name, absent) for name in names]
     except NetdefError as e:
         raise SourceError(f"{source}: {e}") from None
+
+
+def _found(find: Callable[[str], Path], name: str, absent: bool) -> Path:
+    try:
+        return find(name)
+    except NetdefError:
+        if absent:
+            return Path(name)
+        raise
+
+
+class UnreadableError(SourceError):
+    """A file that is gone or damaged, where another one may take its place."""
 
 
 class Reader:
@@ -52,21 +67,25 @@ class Reader:
         batch: int,
         dtype: Any = np.float32,
         key: Callable[[int], int] | None = None,
+        skip_bad: bool = False,
         cache: int = CACHE,
     ):
-        """Opens every file once for its sizes. `key` shuffles, see Order. Raises SourceError naming file and cause."""
+        """Opens every file once for its sizes. `key` shuffles, see Order. Raises SourceError naming file and cause.
+
+        With `skip_bad`, the same rows of the next file come where those of a file cannot be read.
+        """
         self.paths, self.names, self.dtype = list(paths), list(names), np.dtype(dtype)
         self.cache = cache
         self._kept: OrderedDict[int, list[np.ndarray]] = OrderedDict()
         self._open: tuple[int, Any] | None = None
-        self._shapes = [self._look(path) for path in self.paths]
-        self.records = [shape[1:] for shape in self._shapes[0]]
+        self.skips = Skips(len(self.paths), skip_bad)
+        self.records: list[tuple[int, ...]] = []
         """The shape of one record in each dataset."""
-        for path, shapes in zip(self.paths, self._shapes, strict=True):
-            self._same_records(path, shapes)
-        sizes = [shapes[0][0] for shapes in self._shapes]
+        self._shapes = [self._look_or_skip(file) for file in range(len(self.paths))]
+        sizes = [shapes[0][0] if shapes else 0 for shapes in self._shapes]
         if not sum(sizes):
-            raise SourceError(f"{', '.join(map(str, self.paths))}: no records")
+            why = self.skips.bad.values() or [f"{', '.join(map(str, self.paths))}: no records"]
+            raise SourceError("; ".join(why))
         self.order = Order(sizes, batch, key)
 
     @property
@@ -79,10 +98,19 @@ class Reader:
         batch = old or [np.empty((self.order.batch, *record), self.dtype) for record in self.records]
         at = 0
         for file, rows in self.order.runs(p):
-            for array, part in zip(batch, self._rows(file, rows), strict=True):
+            for array, part in zip(batch, self._rows_or_next(file, rows), strict=True):
                 array[at : at + len(rows)] = part
             at += len(rows)
         return batch
+
+    def _rows_or_next(self, file: int, rows: np.ndarray) -> list[np.ndarray]:
+        def read(here: int) -> list[np.ndarray]:
+            size = self.order.sizes[here]
+            if not size:
+                raise SourceError(f"{self.paths[here]}: no records")
+            return self._rows(here, rows % size)
+
+        return self.skips.first(file, read)
 
     def _rows(self, file: int, rows: np.ndarray) -> list[np.ndarray]:
         consecutive = rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
@@ -124,6 +152,18 @@ class Reader:
     def _bytes(self, f: Any) -> int:
         return sum(f[name].size * f[name].dtype.itemsize for name in self.names)
 
+    def _look_or_skip(self, file: int) -> list[tuple[int, ...]]:
+        """The shapes of a file's datasets; none of a file that is left out."""
+        try:
+            shapes = self._look(self.paths[file])
+        except UnreadableError as e:
+            self.skips.note(file, e)
+            return []
+        if not self.records:
+            self._model, self.records = self.paths[file], [shape[1:] for shape in shapes]
+        self._same_records(self.paths[file], shapes)
+        return shapes
+
     def _look(self, path: Path) -> list[tuple[int, ...]]:
         """The shapes of the datasets in a file, checked against one another."""
         import h5py
@@ -145,7 +185,7 @@ class Reader:
     def _same_records(self, path: Path, shapes: list[tuple[int, ...]]) -> None:
         for name, shape, record in zip(self.names, shapes, self.records, strict=True):
             if shape[1:] != record:
-                other = f"{record} in {self.paths[0]}; want the same in every file"
+                other = f"{record} in {self._model}; want the same in every file"
                 raise SourceError(f"{path}: a record of '{name}' has shape {shape[1:]}, but {other}")
 
     def _unchanged(self, file: int, f: Any) -> None:
@@ -165,9 +205,9 @@ def _some(dataset: Any, pick: slice | np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _blaming(path: Path) -> Iterator[None]:
-    """What HDF5 says within the block becomes a SourceError naming the file."""
+    """What HDF5 says within the block becomes an error naming the file."""
     try:
         yield
     except (OSError, KeyError, RuntimeError) as e:
         cause = "no such file" if isinstance(e, FileNotFoundError) else f"cannot be read as HDF5: {e}"
-        raise SourceError(f"{path}: {cause}") from None
+        raise UnreadableError(f"{path}: {cause}") from None

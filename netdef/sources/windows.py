@@ -11,6 +11,7 @@ import numpy as np
 from netdef.errors import NetdefError, SourceError
 from netdef.sources import draws, image
 from netdef.sources.batches import reused
+from netdef.sources.skips import Skips
 from netdef.sources.transform import Transform
 
 
@@ -92,30 +93,24 @@ class Windows:
         dtype: Any = np.float32,
         find: Callable[[str], Path] = Path,
         cache: bool = False,
+        skip_bad: bool = False,
     ):
         """Raises SourceError where a kind that a batch needs is missing, and for a foreground window of label 0."""
-        self.images, self.sampling, self.transform, self.key, self.dtype = (
-            images,
-            sampling,
-            transform,
-            key,
-            np.dtype(dtype),
-        )
+        self.images, self.sampling, self.transform = images, sampling, transform
+        self.key, self.dtype = key, np.dtype(dtype)
         self.find, self.cache = find, cache
         self._kept: dict[int, bytes] = {}
-        self.foreground = [w for w in windows if w.overlap >= sampling.fg_threshold]
-        rest = [w for w in windows if w.overlap < sampling.fg_threshold]
-        self.background = [w for w in rest if w.overlap < sampling.bg_threshold]
-        wrong = next((w for w in self.foreground if w.label < 1), None)
+        foreground = [w for w in windows if w.overlap >= sampling.fg_threshold]
+        background = [w for w in windows if w.overlap < min(sampling.fg_threshold, sampling.bg_threshold)]
+        wrong = next((w for w in foreground if w.label < 1), None)
         if wrong is not None:
             raise SourceError(f"{images[wrong.image]}: a foreground window has label {wrong.label}; 0 is background")
-        for kind, found, count in self._kinds():
-            if count and not found:
+        self.kinds = {"background": background, "foreground": foreground}
+        self.counts = {"background": sampling.batch - sampling.foreground, "foreground": sampling.foreground}
+        for kind, count in self.counts.items():
+            if count and not self.kinds[kind]:
                 raise SourceError(f"a batch has {count} {kind} windows, but there is none among {len(windows)}")
-
-    def _kinds(self) -> list[tuple[str, list[Window], int]]:
-        count = self.sampling.foreground
-        return [("background", self.background, self.sampling.batch - count), ("foreground", self.foreground, count)]
+        self.skips = {kind: Skips(len(found), skip_bad) for kind, found in self.kinds.items()}
 
     def read(self, p: int, old: list[np.ndarray] | None = None) -> list[np.ndarray]:
         """The arrays of pass p. Raises SourceError naming the image."""
@@ -123,13 +118,21 @@ class Windows:
         data, labels = reused(old, [(batch, 3, side, side), (batch,)], self.dtype)
         u = draws.uniform(self.key(p), batch, 2)
         i = 0
-        for kind, found, count in self._kinds():
+        for kind, count in self.counts.items():
             for _ in range(count):
-                window = found[int(u[i, 0] * len(found))]
-                self._cut(window, self.transform.mirror and u[i, 1] < 0.5, data[i])
-                labels[i] = window.label if kind == "foreground" else 0
+                labels[i] = self._put(kind, u[i], data[i])
                 i += 1
         return [data, labels]
+
+    def _put(self, kind: str, u: np.ndarray, y: np.ndarray) -> int:
+        """Write the window of a kind that the numbers u draw, or the next that can be read; its label."""
+        found, mirror = self.kinds[kind], self.transform.mirror and u[1] < 0.5
+
+        def cut(i: int) -> int:
+            self._cut(found[i], mirror, y)
+            return found[i].label if kind == "foreground" else 0
+
+        return self.skips[kind].first(int(u[0] * len(found)), cut)
 
     def _cut(self, window: Window, mirror: bool, y: np.ndarray) -> None:
         x = self._image(window.image)

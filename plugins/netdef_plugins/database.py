@@ -6,7 +6,7 @@ from netdef.sources.databases import Datums
 from netdef.sources.image import COLOUR
 from netdef.sources.prefetch import workers
 from netdef.sources.transform import declared
-from netdef_plugins.stream import Stream, batch_size, source, transformer
+from netdef_plugins.stream import SKIP_BAD, Stream, batch_size, source, transformer
 
 MAKE = "make it with netdef data images LIST OUT, or MNIST's with netdef data mnist SOURCE OUT"
 
@@ -53,11 +53,6 @@ class Data(Stream):
     def declared_shapes(self) -> list[Shape] | None:
         image = declared(self.layer_param.transform_param)
         return None if image is None else [(self.param.batch_size, *image), (self.param.batch_size,)]
-
-
-SKIP_BAD = Field(
-    "skip_bad", "bool", default=False, doc="Whether a record that cannot be read is reported and the next one taken."
-)
 
 
 @hookimpl

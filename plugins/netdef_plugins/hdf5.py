@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from netdef.layer import Blob, LayerError, Metric, Shape, hookimpl
+from netdef.layer import Blob, Block, LayerError, Metric, Shape, hookimpl
 from netdef.sources import hdf5, hdf5_output
-from netdef_plugins.stream import Stream, batch_size, source
+from netdef_plugins.stream import SKIP_BAD, Stream, batch_size, source
 
 
 class HDF5Data(Stream):
@@ -13,6 +13,7 @@ class HDF5Data(Stream):
     The order of records is one endless row: a batch may span files and epochs. `shuffle` permutes files, and records
     within each file, anew in every epoch; both orders depend on the seed and the pass alone. Integers are converted.
     Several targets are several tops, of any shape. `data_param { prefetch: N }` batches are read ahead, 4 by default.
+    With `skip_bad`, rows of the next file come in place of those that cannot be read.
     """
 
     type = "HDF5Data"
@@ -25,7 +26,8 @@ class HDF5Data(Stream):
         path = source(self, self.param.source, "want a text file that lists HDF5 files, one a line")
         key = self.keys if self.param.shuffle else None
         names = list(self.layer_param.top)
-        self.reader = hdf5.Reader(hdf5.listed(path), names, batch_size(self), self.dtype, key)
+        skip = self.param.skip_bad
+        self.reader = hdf5.Reader(hdf5.listed(path, skip), names, batch_size(self), self.dtype, key, skip)
         self.size = self.reader.size
         self.stream(self.reader.read)
 
@@ -60,6 +62,11 @@ class HDF5Output(Metric):
             hdf5_output.create(path)
         arrays = (blob.data.reshape(blob.shape + (1,) * (4 - len(blob.shape))) for blob in bottom)
         hdf5_output.append(path, dict(zip(("data", "label"), arrays, strict=True)))
+
+
+@hookimpl
+def netdef_options() -> list[Block]:
+    return [Block("hdf5_data_param", [SKIP_BAD])]
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from netdef.sources.image import COLOUR, GRAY
 from netdef.sources.lists import Images, beside, read_list
 from netdef.sources.prefetch import workers
 from netdef.sources.transform import declared
-from netdef_plugins.stream import Stream, batch_size, source, transformer
+from netdef_plugins.stream import SKIP_BAD, Stream, batch_size, source, transformer
 
 
 class ImageData(Stream):
@@ -67,13 +67,7 @@ def netdef_options() -> list[Block]:
     label_count = Field(
         "label_count", "uint32", default=0, doc="How many numbers at a line's end are its label; 0 for one class."
     )
-    skip_bad = Field(
-        "skip_bad",
-        "bool",
-        default=False,
-        doc="Whether an image that cannot be read is reported and the next one taken.",
-    )
-    return [Block("image_data_param", [label_count, skip_bad])]
+    return [Block("image_data_param", [label_count, SKIP_BAD])]
 
 
 @hookimpl

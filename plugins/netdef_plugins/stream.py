@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from netdef.errors import AbsentError
-from netdef.layer import Blob, LayerError, Source
+from netdef.layer import Blob, Field, LayerError, Source
 from netdef.sources.draws import Keys
 from netdef.sources.prefetch import Prefetch
 from netdef.sources.transform import Transform
+
+SKIP_BAD = Field(
+    "skip_bad", "bool", default=False, doc="Whether what cannot be read is reported, and the next taken in its place."
+)
 
 
 class Stream(Source):

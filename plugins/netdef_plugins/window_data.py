@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from netdef.layer import LayerError, Shape, hookimpl
+from netdef.layer import Block, LayerError, Shape, hookimpl
 from netdef.sources.lists import beside
 from netdef.sources.prefetch import workers
 from netdef.sources.windows import Sampling, Windows, read_windows
-from netdef_plugins.stream import Stream, batch_size, source, transformer
+from netdef_plugins.stream import SKIP_BAD, Stream, batch_size, source, transformer
 
 
 class WindowData(Stream):
@@ -15,6 +15,7 @@ class WindowData(Stream):
     A batch has batch_size * fg_fraction foreground windows, which overlap an object by fg_threshold or more, behind
     the background windows, which overlap all by less than bg_threshold; each is drawn at random from all of its kind.
     Around a window come context_pad pixels of its surroundings; what lies outside the image is 0, which is the mean.
+    With `skip_bad`, the next of its kind comes in place of a window that cannot be read.
     """
 
     type = "WindowData"
@@ -46,7 +47,9 @@ class WindowData(Stream):
         )
         find = partial(beside, self.context.find, path.parent)
         images, rows = read_windows(path, param.root_folder)
-        windows = Windows(images, rows, sampling, transform, self.keys, self.dtype, find, param.cache_images)
+        windows = Windows(
+            images, rows, sampling, transform, self.keys, self.dtype, find, param.cache_images, param.skip_bad
+        )
         self.size = len(rows)
         self.shapes = [(batch, 3, transform.crop, transform.crop), (batch,)]
         self.stream(windows.read, workers())
@@ -57,6 +60,11 @@ class WindowData(Stream):
     def declared_shapes(self) -> list[Shape] | None:
         crop, batch = self.layer_param.transform_param.crop_size, self.param.batch_size
         return [(batch, 3, crop, crop), (batch,)] if crop else None
+
+
+@hookimpl
+def netdef_options() -> list[Block]:
+    return [Block("window_data_param", [SKIP_BAD])]
 
 
 @hookimpl

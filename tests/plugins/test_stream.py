@@ -158,7 +158,7 @@ def test_a_bad_record_is_named_or_left_out(tmp_path, caplog):
         labels = passes(skipping, 6).ravel().astype(int).tolist()
     assert labels == [(0, 1, 2, 3, 5, 5)[i % 6] for i in range(24)]
     assert len(caplog.messages) == 1 and "record 4 ('04')" in caplog.messages[0] and "1 of 6" in caplog.messages[0]
-    assert list(skipping.layers[0].batches.bad) == [4]
+    assert list(skipping.layers[0].batches.skips.bad) == [4]
 
 
 def test_images_of_several_sizes(tmp_path):
@@ -301,6 +301,21 @@ def test_mirrored_windows(files):
     assert sides == {0, 1, 2, 3}
 
 
+def test_windows_of_a_bad_image(files, caplog):
+    window_file(files)
+    (files / "1.png").write_bytes(b"no image")
+    option, labels = "fg_threshold: 0.5 fg_fraction: 0.5 {}", []
+    with pytest.raises(SourceError, match=r"1.png: cannot be decoded.*; skip_bad: true"):
+        passes(net(WINDOWS.format(option.format(""), "")), 9)
+    with caplog.at_level(logging.WARNING, "netdef"):
+        made = net(WINDOWS.format(option.format("skip_bad: true"), ""))
+        for _ in range(5):
+            made.forward()
+            labels += made.blobs["label"].data[10:].tolist()
+    assert set(labels) == {7}
+    assert len(caplog.messages) == 1 and "1.png: cannot be decoded" in caplog.messages[0]
+
+
 @pytest.mark.parametrize(
     ("option", "transform", "words"),
     [
@@ -341,7 +356,7 @@ def test_an_hdf5_file_removed_between_epochs(tmp_path, monkeypatch):
 
     from netdef.sources import hdf5
 
-    monkeypatch.setattr(hdf5.Reader.__init__, "__defaults__", (np.float32, None, 0))  # keep nothing in memory
+    monkeypatch.setattr(hdf5.Reader.__init__, "__defaults__", (np.float32, None, False, 0))  # keep nothing in memory
     for i in range(2):
         with h5py.File(tmp_path / f"{i}.h5", "w") as f:
             f["x"] = np.full((4, 2), i)
@@ -354,6 +369,33 @@ def test_an_hdf5_file_removed_between_epochs(tmp_path, monkeypatch):
     (tmp_path / "0.h5").unlink()
     with pytest.raises(SourceError, match=r"layer 'h' \(HDF5Data\): .*0.h5: no such file"):
         made.forward()
+
+
+def test_an_hdf5_file_that_cannot_be_read_is_left_out(tmp_path, caplog):
+    import h5py
+
+    for i in range(3):
+        with h5py.File(tmp_path / f"{i}.h5", "w") as f:
+            f["x"] = np.arange(4 + i) + 10 * i
+    (tmp_path / "0.h5").unlink()
+    raw = (tmp_path / "1.h5").read_bytes()
+    (tmp_path / "list.txt").write_text("0.h5\n1.h5\n2.h5\n")
+    text = (
+        'layer {{ name: "h" type: "HDF5Data" top: "x" data_param {{ prefetch: 0 }} '
+        f'hdf5_data_param {{{{ source: "{tmp_path}/list.txt" batch_size: 4 {{}} }}}} }}}}'
+    )
+    assert "no file '0.h5'" in refusal(text.format(""))
+    with caplog.at_level(logging.WARNING, "netdef"):
+        made = net(text.format("skip_bad: true"))
+        assert made.layers[0].size == 11
+        (tmp_path / "1.h5").write_bytes(raw[:-20])  # before its first row was asked for
+        assert (
+            passes(made, 4, "x").ravel().tolist() == [20, 21, 22, 23, 24, 20, 21, 22, 23, 24, 25, *range(20, 25)][:16]
+        )
+    assert [m.split(":")[0] for m in caplog.messages] == ["left out", "left out"]
+    assert "0.h5: no such file (1 of 3" in caplog.messages[0] and "1.h5: cannot be read" in caplog.messages[1]
+    (tmp_path / "2.h5").unlink()
+    assert "no such file; " in refusal(text.format("skip_bad: true"))
 
 
 def test_a_resumed_training_sees_what_an_uninterrupted_one_sees(db, tmp_path):

@@ -86,7 +86,7 @@ def test_faults_name_file_and_cause(tmp_path, three):
     cut.write_bytes(three[0].read_bytes()[:-700])
     assert fault(paths=[text]).startswith(f"{text}: cannot be read as HDF5: ")
     assert f"{cut}: cannot be read as HDF5: " in fault(paths=[cut])
-    assert fault(paths=[missing]) == f"{missing}: no such file"
+    assert fault(paths=[missing]) == f"{missing}: no such file; skip_bad: true leaves out what cannot be read"
     assert fault(["labels"], three) == f"{three[0]}: no dataset 'labels'; it has: data, label"
     other = write(tmp_path / "other.h5", 4, record=(2, 4))
     assert fault(paths=[*three, other]) == (
