@@ -77,7 +77,21 @@ def _build(path: str, args: argparse.Namespace, registry: Any, ignored: list[str
         net = Net(param, phase, args.level, args.stage, registry=registry, base=Path(path).parent, fill=False)
     except AbsentError as e:
         raise AbsentError(f"{e}; to check without it, give its blobs' shapes: --shape BLOB=1,3,224,224") from e
+    _check_fillers(net)
     return net, needs_upgrade(written)
+
+
+def _check_fillers(net: Any) -> None:
+    """Whether there are the fillers that layers name: nothing is filled here. Raises as a net does that fills."""
+    from netdef.errors import NetdefError
+    from netdef.graph.filter import place
+
+    for layer in net.layers:
+        for filler in filter(None, layer.fillers):
+            try:
+                net.registry.find("fillers", filler.type)
+            except NetdefError as e:
+                raise type(e)(f"{place(layer.layer_param)}: {e}") from e
 
 
 def _print(found: Any, phase: str) -> None:

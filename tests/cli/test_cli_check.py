@@ -80,6 +80,10 @@ def test_settings_ignored_and_upgrades_are_told(run, files):
         ('layer { name: "r" type: "ReLu" bottom: "x" top: "y" }', "unknown layer type 'ReLu'; did you mean 'ReLU'?"),
         ('layer { name: "r" type: "ReLU" bottom: "z" top: "y" }', "nothing before it produces bottom 'z'"),
         ('layer { name: "r" type: "ReLU" bottom: "x" bottom: "x" top: "y" }', "ReLU takes 1 bottom, got 2"),
+        (
+            'layer { name: "r" type: "Bias" bottom: "x" top: "y" bias_param { axis: 0 filler { type: "xaviour" } } }',
+            "unknown filler 'xaviour'; did you mean 'xavier'?",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(run, files, layer, said):
