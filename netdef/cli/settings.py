@@ -60,21 +60,24 @@ def plugins(args: argparse.Namespace) -> "Registry":
     return loaded
 
 
-class Warnings(logging.Handler):
+class Lines(logging.Handler):
     """What the engine logs, as lines of the program's own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{record.levelname.lower()}: {record.getMessage()}")
+        say(f"{'note' if record.levelno == logging.INFO else record.levelname.lower()}: {record.getMessage()}")
 
 
 @contextlib.contextmanager
 def heard() -> Iterator[None]:
-    """The engine's warnings on stderr while a command runs."""
-    log, handler = logging.getLogger("netdef"), Warnings(logging.WARNING)
+    """The engine's notes and warnings on stderr while a command runs."""
+    log, handler = logging.getLogger("netdef"), Lines(logging.INFO)
     log.addHandler(handler)
     propagate, log.propagate = log.propagate, False
+    level = log.level
+    log.setLevel(logging.INFO)
     try:
         yield
     finally:
         log.removeHandler(handler)
         log.propagate = propagate
+        log.setLevel(level)

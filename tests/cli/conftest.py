@@ -1,5 +1,6 @@
 """Runs the command line in process, and the files that it is given."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     """run("check", path): what `netdef check PATH` would leave."""
     for name in ("TRACEBACK", "PLUGIN_FILES", "ALLOW", "PREFER", "STRICT", "ALLOW_CODE"):
         monkeypatch.delenv(f"NETDEF_{name}", raising=False)
+    # whether kernels must be compiled, which it would say, is a matter of what ran before
+    monkeypatch.setattr(logging.getLogger("netdef.kernels"), "level", logging.WARNING)
 
     def call(*words: object) -> Outcome:
         capsys.readouterr()

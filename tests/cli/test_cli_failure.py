@@ -1,12 +1,13 @@
 """What bad input and bad luck become: one line, an exit status, no traceback."""
 
+import logging
 import os
 import subprocess
 import sys
 
 import pytest
 
-from netdef.cli import check, failure
+from netdef.cli import check, failure, settings
 from netdef.errors import NetdefError
 
 COMMANDS = {
@@ -102,3 +103,13 @@ def test_a_process_ends_with_the_status(files):
     done = subprocess.run([sys.executable, "-m", "netdef", "check", "nothere"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "netdef: error: nothere: No such file or directory\n"
+
+
+def test_what_the_engine_notes_becomes_a_line_while_a_command_runs(capsys):
+    log = logging.getLogger("netdef.somewhere")
+    log.info("before")
+    with settings.heard():
+        log.info("kernels")
+        log.warning("odd")
+    log.info("after")
+    assert capsys.readouterr().err == "netdef: note: kernels\nnetdef: warning: odd\n"

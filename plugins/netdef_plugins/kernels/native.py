@@ -1,11 +1,14 @@
 """Tasks: functions compiled on first use and called by address, from any thread, without Python's lock."""
 
+from typing import ClassVar
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from . import objects
+from . import ahead, objects
+from .cores import available
 from .simd import F32, I64
 
 # Sums may be reordered into vectors; NaN and infinity keep their meaning.
@@ -20,18 +23,43 @@ class Task:
     `job` points at 8-byte slots that hold array addresses and numbers; `unpack` reads them.
     """
 
+    made: ClassVar[list["Task"]] = []
+    """All of the modules that are loaded: what a process needs one of, it is likely to need more of."""
+
     def __init__(self, function):
         self.function = function
         self.compiled = {}
+        self.made.append(self)
 
     def address(self, dtype) -> int:
         """The native address of the body for arrays of `dtype`."""
         known = self.compiled.get(dtype)
         if known is None:
-            kind = KINDS[np.dtype(dtype)]
-            signature = types.void(types.CPointer(kind), types.intp, types.intp)
-            known = self.compiled[dtype] = objects.address(self.function, signature, FAST)
+            if not self.is_kept(dtype):
+                ahead.ask([t.called(dtype) for t in self.others() if not t.is_kept(dtype)], available() - 1)
+            known = self.compiled[dtype] = objects.address(self.function, signature(dtype), FAST)
         return known
+
+    def others(self) -> list["Task"]:
+        """All other tasks, first those of its own module, which this process is about to compile itself."""
+        module = self.function.__module__
+        return sorted((t for t in self.made if t is not self), key=lambda t: t.function.__module__ != module)
+
+    def prepare(self, dtype) -> None:
+        """Compile it for the processes that come."""
+        objects.prepare(self.function, signature(dtype), FAST)
+
+    def is_kept(self, dtype) -> bool:
+        """Whether nothing needs to be compiled; where nothing can be kept, nothing can be made ahead either."""
+        path = objects.place(self.function, signature(dtype))
+        return path is None or path.exists()
+
+    def called(self, dtype) -> tuple[str, str, str]:
+        return self.function.__module__, self.function.__name__, np.dtype(dtype).name
+
+
+def signature(dtype):
+    return types.void(types.CPointer(KINDS[np.dtype(dtype)]), types.intp, types.intp)
 
 
 def task(function) -> Task:

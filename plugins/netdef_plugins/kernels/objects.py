@@ -1,52 +1,22 @@
 """Compiled functions as object files on disk: a second start links them, without waking Numba's compiler."""
 
 import builtins
-import hashlib
 import json
+import logging
 import os
-import tempfile
 import threading
 from functools import lru_cache
 from pathlib import Path
 
-import llvmlite
-import numba
 from llvmlite import binding
 from numba import _helperlib, cfunc
 from numba.core.runtime import _nrt_python
 
+from . import kept
 
-def _usable(folder: Path) -> bool:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return False
-    # Cached code is executed, so a folder that somebody else could have filled is not ours.
-    mine = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
-    return mine and os.access(folder, os.W_OK | os.X_OK)
-
-
-@lru_cache(maxsize=1)
-def folder() -> Path | None:
-    """Where objects are kept: a folder named by all that they depend on, in the first writable place, or None.
-
-    NETDEF_CACHE_DIR, then the user's cache, then the temporary folder.
-    """
-    machine = binding.get_host_cpu_name() + binding.get_host_cpu_features().flatten()
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {machine}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    user = getattr(os, "getuid", lambda: "user")()
-    places = [os.environ.get("NETDEF_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]
-    for place in [*places, os.path.join(tempfile.gettempdir(), f"netdef-{user}")]:
-        if place and _usable(found := Path(place) / "netdef" / f"kernels-{digest.hexdigest()[:16]}"):
-            return found
-    return None
-
-
-def cold() -> bool:
-    """Whether kernels must still be compiled, which takes some seconds, because none is cached."""
-    return folder() is None or not any(folder().iterdir())
+_log = logging.getLogger("netdef.kernels")
+_lock = threading.Lock()
+_alive: list = []
 
 
 @lru_cache(maxsize=1)
@@ -72,27 +42,55 @@ def _machine():
     return target.create_target_machine(**options, opt=3, codemodel="jitdefault", jit=True)
 
 
+def place(function, signature) -> Path | None:
+    """The file of a compiled function, whether it is there or not."""
+    name = f"{function.__module__}.{function.__qualname__}-{signature.args[0]}".replace("*", "")
+    return kept.folder() / name if kept.folder() else None
+
+
 def address(function, signature, fastmath=False) -> int:
     """The native address of `function`, compiled as a C function, now or in an earlier process; threads wait."""
+    path = place(function, signature)
     with _lock:
-        return _address(function, signature, fastmath)
+        return _linked(path) or _address(function, signature, fastmath, path)
 
 
-def _address(function, signature, fastmath) -> int:
-    name = f"{function.__module__}.{function.__qualname__}-{signature.args[0]}".replace("*", "")
-    path = folder() / name if folder() else None
-    found = _linked(path) if path else None
-    if found is None:
-        compiled = cfunc(signature, fastmath=fastmath, error_model="numpy")(function)
-        _kept.append(compiled)
-        found = compiled.address
-        if path:
-            _save(path, compiled)
+def _address(function, signature, fastmath, path) -> int:
+    _say_so(kept.folder())
+    with kept.claim(path, kept.PATIENCE):
+        found = _linked(path)  # another process may have been at it
+        if found is None:
+            found = _compile(function, signature, fastmath, path).address
     return found
 
 
-def _linked(path: Path) -> int | None:
+def prepare(function, signature, fastmath=False) -> None:
+    """Compiles and keeps `function`, unless that is done or another process is at it."""
+    path = place(function, signature)
+    with _lock, kept.claim(path, patience=0) as mine:
+        if mine and path and not path.exists():
+            _compile(function, signature, fastmath, path)
+
+
+def _compile(function, signature, fastmath, path):
+    compiled = cfunc(signature, fastmath=fastmath, error_model="numpy")(function)
+    _alive.append(compiled)
+    if path:
+        _save(path, compiled)
+    return compiled
+
+
+@lru_cache(maxsize=1)
+def _say_so(folder: Path | None) -> None:
+    """Once a process, as whoever waits wants to know."""
+    then = f"kept in {folder}" if folder else "there is no folder to keep them in (see NETDEF_CACHE_DIR)"
+    _log.info("compiling kernels for this machine, some 10 seconds for a net's; %s", then)
+
+
+def _linked(path: Path | None) -> int | None:
     """The address of a saved function; None where there is none, or it needs what this process does not have."""
+    if path is None:
+        return None
     try:
         head, code = path.read_bytes().split(b"\n", 1)
         about = json.loads(head)
@@ -116,13 +114,9 @@ def _save(path: Path, compiled) -> None:
     names = [v.name for v in [*module.functions, *module.global_variables] if v.is_declaration]
     needs = [name for name in names if not name.startswith("llvm.")]
     head = json.dumps({"symbol": compiled.native_name, "needs": needs, "size": len(code)})
-    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(head.encode() + b"\n" + code)
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
-
-
-_kept: list = []
-_lock = threading.Lock()
