@@ -36,7 +36,7 @@ def netdef_sources() -> dict[str, Any]:  # type: ignore[empty-body]
 
 @hookspec
 def netdef_importers() -> dict[str, Any]:  # type: ignore[empty-body]
-    """Importers by ONNX operator: functions (node) that add the layers which give the same; see netdef.cli import."""
+    """Importers by ONNX operator: functions (node) that add layers, and return the value they give; see onnx_import."""
 
 
 @hookspec

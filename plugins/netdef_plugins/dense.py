@@ -194,6 +194,7 @@ class Parameter(Layer):
     """
 
     type = "Parameter"
+    role = "parameter"
     options = "parameter_param"
     bottoms = 0
     reads = ()

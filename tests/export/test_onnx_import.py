@@ -12,16 +12,19 @@ from netdef import read, weights
 from netdef import registry as registries
 from netdef.errors import ExportError
 from netdef.export import build
+from netdef.export.preprocess import Preprocess
 from netdef.layer import TEST
 from netdef.onnx_import import imported
+from netdef.onnx_import.compare import compare
 from netdef.testing import load_cases
 from netdef.testing.bench import Bench
 
 CASES = sorted((Path(__file__).parents[1] / "layers").glob("*.prototxt"))
 COMES_BACK = {
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Deconvolution", "Dropout", "ELU",
-    "Eltwise", "Exp", "Flatten", "InnerProduct", "LRN", "Log", "PReLU", "Pooling", "Power", "ReLU", "Reshape", "Scale",
-    "Sigmoid", "Slice", "Softmax", "TanH",
+    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Crop", "Deconvolution", "Dropout", "ELU",
+    "Eltwise", "Exp", "Flatten", "Im2col", "InnerProduct", "LRN", "LSTMUnit", "Log", "MVN", "PReLU",
+    "Parameter", "Pooling", "Power", "ReLU", "Reduction", "Reshape", "SPP", "Scale", "Sigmoid", "Slice", "Softmax",
+    "Split", "Swish", "TanH", "Threshold", "Tile",
 }  # fmt: skip
 
 
@@ -86,11 +89,11 @@ def model(*nodes, shape=(1, 2, 4, 4)):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (model(helper.make_node("Erf", ["x"], ["y"], name="e")), r"operation 'e' \(Erf\) has no form in Caffe"),
+        (model(helper.make_node("Erf", ["x"], ["y"], name="e")), r"operation 'e' \(Erf\): no layer that a plugin"),
         (model(helper.make_node("Relu", ["x"], ["y"]), shape=(1, 2, None, 4)), "give its shape: --shape x=1,3,224,224"),
         (
-            model(helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], pads=[0, 0, 1, 1], strides=[1, 1])),
-            r"\(MaxPool\): pads \[0, 0\] and \[1, 1\]: no Pooling of Caffe",
+            model(helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2])),
+            r"\(MaxPool\): dilations, which no Pooling of Caffe has",
         ),
         (model(helper.make_node("Pow", ["x", "x"], ["y"])), r"\(Pow\): input 1 is computed"),
     ],
@@ -106,3 +109,23 @@ def test_a_file_that_is_no_model_is_told(tmp_path):
     for name in ("m.onnx", "nothere.onnx"):
         with pytest.raises(ExportError, match=name):
             imported(tmp_path / name, registries.default())
+
+
+def test_what_the_net_computes_otherwise_is_named(tmp_path):
+    """An importer may be wrong: the first value that is not ONNX's is told, not the outputs that follow from it."""
+    nodes = [helper.make_node("Relu", ["x"], ["a"], name="r"), helper.make_node("Tanh", ["a"], ["b"], name="t")]
+    made = onnx.shape_inference.infer_shapes(model(*nodes, helper.make_node("Sigmoid", ["b"], ["y"])))
+    onnx.save(made, tmp_path / "m.onnx")
+    found = imported(tmp_path / "m.onnx", registries.default())
+    next(layer for layer in found.param.layer if layer.name == "t").type = "Sigmoid"
+    with pytest.raises(ExportError, match=r"operation 't' \(Tanh\): 'b' would differ by .* of its scale; nothing"):
+        compare(found, made, made, registries.default())
+
+
+def test_an_image_of_bytes_comes_back(tmp_path):
+    """What an export puts in front of the net for pictures as libraries give them: bytes, RGB, channels last."""
+    net = built(NET, TEST)
+    prepare = Preprocess(np.array([104, 117, 123], np.float32), 0.5, swap=True, last=False, bytes=True)
+    onnx.save(build(net, prepare=prepare).model, tmp_path / "net.onnx")
+    found = imported(tmp_path / "net.onnx", registries.default())
+    assert {"Slice", "Concat", "Bias", "Power"} <= {layer.type for layer in found.param.layer}

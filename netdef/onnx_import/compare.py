@@ -1,0 +1,88 @@
+"""Does the net compute what the ONNX model computes? Both are run on the same inputs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from netdef.errors import ExportError
+from netdef.export.runtime import session
+from netdef.net import Net
+from netdef.registry import Registry
+from netdef.surgery import Operated
+
+TOLERANCE = 1e-4
+
+
+def compare(found: Operated, original: onnx.ModelProto, model: onnx.ModelProto, registry: Registry) -> None:
+    """Raises ExportError that names the first value which differs by more than 1e-4 of its scale.
+
+    Outputs are the original's; what is between them is found in the model whose operations became layers.
+    """
+    net = Net(found.param, 1, registry=registry, fill=False)
+    found.give(net)
+    outputs = [value.name for value in model.graph.output]
+    if not _differences(net, original, outputs):
+        return
+    tops = {top for layer in found.param.layer for top in layer.top}
+    between = [name for node in model.graph.node for name in node.output if name in tops]
+    name, said = next(iter(_differences(net, model, between)), None) or _differences(net, original, outputs)[0]
+    maker = next((node for node in model.graph.node if name in node.output), None)
+    what = f"operation '{maker.name or name}' ({maker.op_type})" if maker else f"output '{name}'"
+    raise ExportError(f"{what}: '{name}' {said}; nothing was written")
+
+
+def _differences(net: Net, model: onnx.ModelProto, names: list[str]) -> list[tuple[str, str]]:
+    """(value, how it differs), in the order of the names."""
+    said: dict[str, str] = {}
+    largest: dict[str, float] = {}
+    with session(model, None, names, 2) as run:
+        for feed in _feeds(net, model):
+            for name, x in feed.items():
+                net.blobs[name].data[...] = x
+            net.forward()
+            for name, want in run(feed).items():
+                said.setdefault(name, "")
+                largest[name] = max(largest.get(name, 1e-30), _largest(want))
+                said[name] = said[name] or _said(net.blobs[name].data, want, largest[name] / 1000)
+    return [(name, said[name]) for name in names if said[name]]
+
+
+def _largest(x: np.ndarray) -> float:
+    return float(np.max(np.abs(x), where=np.isfinite(x), initial=0))
+
+
+def _said(got: np.ndarray, want: np.ndarray, least: float) -> str:
+    """`least` is the smallest scale: what rounding leaves of a sigmoid of -100 is no difference."""
+    if got.shape != want.shape:
+        return f"would have shape {got.shape}, in ONNX it has {want.shape}"
+    off = _difference(got, np.asarray(want, np.float32), least)
+    return "" if off < TOLERANCE else f"would differ by {off:.2g} of its scale"
+
+
+def _difference(got: np.ndarray, want: np.ndarray, least: float) -> float:
+    """The largest difference by scale of what is finite; infinite where one is and the other is not."""
+    finite = np.isfinite(want)
+    if not np.array_equal(finite, np.isfinite(got)):
+        return np.inf
+    got, want = np.where(finite, got, 0), np.where(finite, want, 0)
+    return float(np.max(np.abs(got - want), initial=0) / max(np.max(np.abs(want), initial=0), least))
+
+
+def _feeds(net: Net, model: onnx.ModelProto) -> Iterable[dict[str, Any]]:
+    """Numbers about 0, small and large; of images of bytes, bytes."""
+    rng = np.random.default_rng(1)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    for scale in (1, 100):
+        found: dict[str, Any] = {}
+        for name in net.inputs:
+            if kinds[name] == TensorProto.UINT8:
+                found[name] = rng.integers(0, 256, net.blobs[name].shape).astype(np.float32)
+            elif kinds[name] == TensorProto.FLOAT:
+                found[name] = rng.standard_normal(net.blobs[name].shape, np.float32) * scale
+            else:
+                kind = TensorProto.DataType.Name(kinds[name]).lower()
+                raise ExportError(f"input '{name}' is of {kind}; want float32, or uint8 for an image")
+        yield found

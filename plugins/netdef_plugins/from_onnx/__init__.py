@@ -1,0 +1,14 @@
+"""Layers for operators of ONNX: what `netdef import` makes a prototxt of."""
+
+from typing import Any
+
+from netdef.layer import hookimpl
+from netdef_plugins.from_onnx import arithmetic, axes, choices, dense, elementwise, pools, reductions, windows
+
+
+@hookimpl
+def netdef_importers() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for family in (arithmetic, axes, choices, dense, elementwise, pools, reductions, windows):
+        found |= family.IMPORTERS
+    return found

@@ -1,0 +1,90 @@
+"""Operators on every number alone: activations, and what they are made of."""
+
+from typing import Any
+
+from netdef.errors import ExportError
+from netdef_plugins.from_onnx.arithmetic import PROD, clipped, eltwise
+from netdef_plugins.from_onnx.forms import power
+
+SIMPLE = {"Relu": "ReLU", "Sigmoid": "Sigmoid", "Tanh": "TanH", "Abs": "AbsVal", "Softplus": "BNLL", "Log": "Log"}
+SIMPLE |= {"Exp": "Exp"}
+POWERS = {"Sqrt": {"exponent": 0.5}, "Reciprocal": {"exponent": -1.0}, "Neg": {"scale": -1.0}}
+FLOATS = {1, 10, 11, 9}  # float32, float16, float64 and bool, which a blob holds as 0 and 1
+
+
+def simple(node: Any) -> str:
+    return str(node.layer(SIMPLE[node.op], node.inputs[0]))
+
+
+def powers(node: Any) -> str:
+    return power(node, node.inputs[0], **POWERS[node.op])
+
+
+def same(node: Any) -> str:
+    """Identity"""
+    return str(node.inputs[0])
+
+
+def cast(node: Any) -> str:
+    """Between floats, and from what a layer here holds as floats anyway, nothing is done."""
+    if node.attributes["to"] not in FLOATS:
+        raise ExportError("to whole numbers; blobs of Caffe are floats")
+    return str(node.inputs[0])
+
+
+def dropout(node: Any) -> str:
+    ratio = node.argument("ratio", 1)
+    options = {} if ratio is None else {"dropout_ratio": float(ratio)}
+    return str(node.layer("Dropout", node.inputs[0], dropout_param=options))
+
+
+def leaky(node: Any) -> str:
+    return str(node.layer("ReLU", node.inputs[0], relu_param={"negative_slope": node.attributes.get("alpha", 0.01)}))
+
+
+def elu(node: Any) -> str:
+    return str(node.layer("ELU", node.inputs[0], elu_param={"alpha": node.attributes.get("alpha", 1.0)}))
+
+
+def selu(node: Any) -> str:
+    """gamma ELU(x), of the alpha that makes it so"""
+    a = node.attributes
+    y = node.layer("ELU", node.inputs[0], elu_param={"alpha": a.get("alpha", 1.6732632423543772)})
+    return power(node, y, scale=a.get("gamma", 1.0507009873554805))
+
+
+def celu(node: Any) -> str:
+    """alpha ELU(x / alpha)"""
+    alpha = node.attributes.get("alpha", 1.0)
+    return power(node, node.layer("ELU", power(node, node.inputs[0], scale=1 / alpha)), scale=alpha)
+
+
+def prelu(node: Any) -> str:
+    x, slope = node.inputs[0], node.weight(1)
+    channels = node.shape(x)[1]
+    if slope.size == 1:
+        return str(node.layer("PReLU", x, [slope.reshape(())], prelu_param={"channel_shared": True}))
+    if slope.size != channels or (slope.ndim == len(node.shape(x)) and slope.shape[1] != channels):
+        raise ExportError(f"slopes of shape {slope.shape} for {channels} channels; want one, or one for each channel")
+    return str(node.layer("PReLU", x, [slope.reshape(-1)]))
+
+
+def hard_sigmoid(node: Any) -> str:
+    a = node.attributes
+    return clipped(node, power(node, node.inputs[0], a.get("alpha", 0.2), a.get("beta", 0.5)), 0.0, 1.0)
+
+
+def hard_swish(node: Any) -> str:
+    x = node.inputs[0]
+    return eltwise(node, [x, clipped(node, power(node, x, 1 / 6, 0.5), 0.0, 1.0)], PROD)
+
+
+def softsign(node: Any) -> str:
+    """x / (1 + |x|)"""
+    x = node.inputs[0]
+    return eltwise(node, [x, power(node, node.layer("AbsVal", x), shift=1.0, exponent=-1.0)], PROD)
+
+
+IMPORTERS = dict.fromkeys(SIMPLE, simple) | dict.fromkeys(POWERS, powers) | {"Identity": same, "Cast": cast}
+IMPORTERS |= {"LeakyRelu": leaky, "Elu": elu, "Selu": selu, "Celu": celu, "PRelu": prelu, "Dropout": dropout}
+IMPORTERS |= {"HardSigmoid": hard_sigmoid, "HardSwish": hard_swish, "Softsign": softsign}

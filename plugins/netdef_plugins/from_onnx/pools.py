@@ -1,0 +1,115 @@
+"""MaxPool and AveragePool as Poolings that round as ONNX does, and the pooling of whole images."""
+
+from typing import Any
+
+import numpy as np
+
+from netdef.errors import ExportError
+from netdef_plugins.from_onnx.arithmetic import combined
+from netdef_plugins.from_onnx.reductions import reduced
+from netdef_plugins.from_onnx.windows import Ints, alike, cut_out, paddings, spread
+
+MAX, AVE = 0, 1
+DOWN = 1
+"""round_mode"""
+
+
+def pooling(node: Any) -> str:
+    x, a = node.inputs[0], node.attributes
+    kernel = a["kernel_shape"]
+    axes = len(kernel)
+    stride, dilation = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
+    if any(d != 1 for d in dilation):
+        raise ExportError("dilations, which no Pooling of Caffe has")
+    if node.is_read(1):
+        raise ExportError("indices; a Pooling of Caffe keeps those of one channel")
+    outside = node.unpadded(x)[1]
+    plain, begin, end = paddings(node, x, kernel, stride, dilation)
+    average = node.op == "AveragePool"
+    if not average and any(map(any, outside)):
+        plain, begin, end = paddings(node, node.spread_out(x), kernel, stride, dilation)
+    sizes = node.shape(plain)[2:]
+    wanted = [_count(*s, a.get("ceil_mode", 0)) for s in zip(sizes, kernel, stride, begin, end, strict=True)]
+    pads, before, down = _rounded(sizes, kernel, stride, begin, wanted)
+    y = _layer(node, plain, AVE if average else MAX, kernel, stride, pads, down)
+    if average:
+        y = _corrected(node, y, sizes, kernel, stride, pads, (begin, end, outside), before, wanted)
+    return cut_out(node, y, before, wanted)
+
+
+def _rounded(sizes: Any, kernel: Ints, stride: Ints, begin: Ints, wanted: Ints) -> tuple[Ints, Ints, bool]:
+    """(pads, outputs to leave out in front, whether Caffe rounds down): what gives just what is wanted, else more."""
+    found, refusal = [], None
+    for down in (False, True):
+
+        def gives(axis: int, pad: int, down: bool = down) -> int:
+            size, k, s = sizes[axis], kernel[axis], stride[axis]
+            room = size + 2 * pad - k
+            n = (room // s if down else -(-room // s)) + 1
+            return n - (any([*begin, pad]) and (n - 1) * s >= size + pad)
+
+        try:
+            pads, before = alike(begin, stride, wanted, gives)
+        except ExportError as e:
+            refusal = e
+            continue
+        if any(p >= k for p, k in zip(pads, kernel, strict=True)):
+            refusal = ExportError(f"pads of {pads} for a kernel of {kernel}; a Pooling of Caffe pads less")
+            continue
+        more = sum(gives(axis, p) - n for axis, (p, n) in enumerate(zip(pads, wanted, strict=True)))
+        found.append((more, down, pads, before))
+    if not found:
+        assert refusal
+        raise refusal
+    _, down, pads, before = min(found, key=lambda one: one[:2])
+    return pads, before, down
+
+
+def _count(size: int, kernel: int, stride: int, begin: int, end: int, ceil: int) -> int:
+    room = size + begin + end - kernel
+    n = (-(-room // stride) if ceil else room // stride) + 1
+    return n - (ceil and (n - 1) * stride >= size + begin)
+
+
+def _layer(node: Any, x: str, pool: int, kernel: Ints, stride: Ints, pads: Ints, down: bool) -> str:
+    options: dict[str, Any] = {"pool": pool} if pool != MAX else {}
+    for name, values, default in (("kernel_size", kernel, 0), ("stride", stride, 1), ("pad", pads, 0)):
+        stem = name.removesuffix("_size")
+        found = spread((name, f"{stem}_h", f"{stem}_w"), values, default)
+        options |= {k: v[0] if isinstance(v, list) and len(v) == 1 else v for k, v in found.items()}
+    return str(node.layer("Pooling", x, pooling_param=options | ({"round_mode": DOWN} if down else {})))
+
+
+def _corrected(
+    node: Any, y: str, sizes: Any, kernel: Ints, stride: Ints, pads: Ints, given: Any, before: Ints, wanted: Ints
+) -> str:
+    """Caffe divides by the pixels of the window that lie within the padding; where ONNX has another number, times that.
+
+    Zeros of a Pad before it count as pixels in ONNX, those of the operation itself only if count_include_pad says so.
+    """
+    begin, end, outside = given
+    own = node.attributes.get("count_include_pad", 0)
+    factor = np.ones((1,) * 0)
+    for axis, (size, k, s, p) in enumerate(zip(sizes, kernel, stride, pads, strict=True)):
+        n = node.shape(y)[2 + axis]
+        first = np.arange(n) * s - p
+        caffe = np.minimum(first + k, size + p) - first
+        low, high = (begin[axis], end[axis]) if own else (outside[0][axis], outside[1][axis])
+        onnx = np.minimum(first + k, size + high) - np.maximum(first, -low)
+        ratio = caffe / np.maximum(onnx, 1)
+        inside = slice(before[axis], before[axis] + wanted[axis])
+        ratio = np.where(np.isin(np.arange(n), np.arange(n)[inside]), ratio, ratio[inside][0])
+        factor = np.multiply.outer(factor, ratio)
+    if np.all(factor == 1):
+        return y
+    return combined(node, y, node.made_constant(factor.astype(np.float32)), multiply=True)
+
+
+def global_pooling(node: Any) -> str:
+    x = node.inputs[0]
+    axes = list(range(2, len(node.shape(x))))
+    return reduced(node, x, axes, "mean" if node.op == "GlobalAveragePool" else "max")
+
+
+IMPORTERS = {"MaxPool": pooling, "AveragePool": pooling, "GlobalAveragePool": global_pooling}
+IMPORTERS |= {"GlobalMaxPool": global_pooling}

@@ -1,0 +1,80 @@
+"""One operation at a time: the layers made of it give what ONNX Runtime gives."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from export.onnx_cases import CASES, W1, Case, K, S, W, X, ints
+from onnx import TensorProto, helper, numpy_helper
+
+from netdef import registry as registries
+from netdef.errors import ExportError
+from netdef.onnx_import import imported
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.op}-{c.attributes}")
+def test_layers_give_what_onnx_runtime_gives(case, tmp_path):
+    model = onnx.shape_inference.infer_shapes(case.model())
+    onnx.save(model, tmp_path / "one.onnx")
+    found = imported(tmp_path / "one.onnx", registries.default())  # compares
+    types = [layer.type for layer in found.param.layer if layer.type != "Input"]
+    assert case.types in (None, types)
+
+
+def test_every_operator_that_is_known_has_a_case():
+    own = {name for name in registries.default().names("importers") if name not in ("And", "Or", "Upsample")}
+    assert {case.op for case in CASES} >= own  # of those three the first two have no input that is a float
+
+
+def two(*nodes: Any, inputs: dict[str, tuple[int, ...]], constants: dict[str, np.ndarray]) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in inputs.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(x, n) for n, x in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(made)
+
+
+PADS = ints(0, 0, 1, 2, 0, 0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("reader", "types"),
+    [
+        (helper.make_node("Conv", ["p", "w"], ["y"]), ["Convolution"]),
+        (helper.make_node("MaxPool", ["p"], ["y"], kernel_shape=[3, 3]), ["Convolution", "Pooling"]),
+        (helper.make_node("AveragePool", ["p"], ["y"], kernel_shape=[3, 3]), ["Pooling"]),
+        (helper.make_node("Relu", ["p"], ["y"]), ["Convolution", "ReLU"]),
+    ],
+)
+def test_zeros_of_a_pad_are_those_of_its_reader(tmp_path, reader, types):
+    """Those that a maximum sees are numbers like others, those of an average count."""
+    pad = helper.make_node("Pad", ["x", "pads"], ["p"], name="pad")
+    made = two(pad, reader, inputs={"x": X}, constants={"pads": PADS, "w": W})
+    onnx.save(made, tmp_path / "m.onnx")
+    found = imported(tmp_path / "m.onnx", registries.default())
+    assert [t for t in types if t in [layer.type for layer in found.param.layer]] == types
+
+
+REFUSED = [
+    (Case("MatMul", [(2, 3), (3, 4)]), r"operation 'one' \(MatMul\): a product of two computed values"),
+    (Case("Conv", [X, (4, 3, 3, 3)]), r"'one' \(Conv\): input 1 is computed"),
+    (Case("MaxPool", [X], K | {"dilations": [2, 2]}), "dilations, which no Pooling of Caffe has"),
+    (Case("Pad", [X, PADS, np.float32(1)]), "padding with 1; layers of Caffe pad with zeros"),
+    (Case("Cast", [X], {"to": 7}), "to whole numbers"),
+    (Case("ConvTranspose", [X, W1], S | {"output_padding": [1, 1]}), "more outputs than a Deconvolution"),
+]
+
+
+@pytest.mark.parametrize(("case", "said"), REFUSED, ids=lambda v: getattr(v, "op", ""))
+def test_what_has_no_form_is_told(case, said, tmp_path):
+    made = case.model()
+    if case.op == "Cast":
+        made.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    onnx.save(onnx.shape_inference.infer_shapes(made), tmp_path / "one.onnx")
+    with pytest.raises(ExportError, match=said):
+        imported(tmp_path / "one.onnx", registries.default())
