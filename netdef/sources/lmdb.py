@@ -24,6 +24,8 @@ class Environment:
         import lmdb
 
         self.path = path
+        if not path.exists():
+            raise SourceError(f"{path}: No such file or directory")
         file = path / "data.mdb" if path.is_dir() else path
         if not file.is_file():
             hint = "; it is a LevelDB: say backend: LEVELDB" if (path / "CURRENT").is_file() else ""
@@ -32,13 +34,14 @@ class Environment:
             self.env = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=True)
             self._whole(file)
         except lmdb.Error as e:
-            raise SourceError(f"{path} cannot be read as LMDB: {e}") from None
+            raise SourceError(f"{path} cannot be read as LMDB: {_reason(e)}") from None
 
     def _whole(self, file: Path) -> None:
         """A page past the end of the file would kill the process (SIGBUS), so ask for the size first."""
         want = (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
         have = file.stat().st_size
         if have < want:
+            self.env.close()
             raise SourceError(f"{file} is truncated: {have:,} bytes of {want:,}; copy or convert it again")
 
     def items(self, txn: Any, key: bytes | None) -> Iterator[Item]:
@@ -49,7 +52,7 @@ class Environment:
             if cursor.first() if key is None else cursor.set_key(key):
                 yield from cursor
         except lmdb.Error as e:
-            raise SourceError(f"{self.path} is damaged: {e}") from None
+            raise SourceError(f"{self.path} is damaged: {_reason(e)}") from None
 
 
 _environment = Shared(Environment)
@@ -104,8 +107,13 @@ def _commit(env: Any, piece: list[tuple[bytes, bytes]]) -> int:
 
 
 def _cause(error: Exception, folder: Path) -> str:
-    """What the system said, without LMDB's name for the call; LMDB calls a full disk an input/output error."""
+    """LMDB calls a full disk an input/output error."""
     free = shutil.disk_usage(folder).free
     if free < COMMIT:
         return f"the disk is full, {readable(free)} are free"
+    return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, without LMDB's names for call and file."""
     return str(error).rpartition(": ")[2] or str(error)

@@ -65,7 +65,9 @@ def _fetch(url: str, to: IO[bytes], fetched: Fetched) -> str:
 def read_mnist(folder: Path) -> dict[str, Part]:
     """ "train" and "test", (N, 1, 28, 28). Raises SourceError naming a file that is missing or damaged."""
     return {
-        name: _same_count(_idx(folder, f"{stem}-images-idx3-ubyte")[:, None], _idx(folder, f"{stem}-labels-idx1-ubyte"))
+        name: _same_count(
+            _idx(folder, f"{stem}-images-idx3-ubyte", 3)[:, None], _idx(folder, f"{stem}-labels-idx1-ubyte", 1)
+        )
         for name, stem in (("train", "train"), ("test", "t10k"))
     }
 
@@ -76,8 +78,8 @@ def _same_count(images: np.ndarray, labels: np.ndarray) -> Part:
     return images, labels
 
 
-def _idx(folder: Path, name: str) -> np.ndarray:
-    """An array of bytes in an IDX file, compressed or not; the dot form (train-images.idx3-ubyte) counts too."""
+def _idx(folder: Path, name: str, want: int) -> np.ndarray:
+    """An array of bytes with so many axes in an IDX file, compressed or not, also named train-images.idx3-ubyte."""
     names = [name + end for name in (name, name.replace("-idx", ".idx")) for end in (".gz", "")]
     path = next((folder / n for n in names if (folder / n).is_file()), None)
     if path is None:
@@ -88,6 +90,8 @@ def _idx(folder: Path, name: str) -> np.ndarray:
         shape = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
         if zero or kind != 8:
             raise ValueError("not an IDX file of bytes")
+        if axes != want:
+            raise ValueError(f"an array of {axes} axes; want {want}")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
     except (OSError, EOFError, ValueError, struct.error) as e:
         raise SourceError(f"{path} is damaged: {e}") from None
@@ -128,7 +132,8 @@ def _archive(path: Path) -> Callable[[str], bytes]:
             members = {Path(m.name).name: m for m in tar if m.isfile()}
             found = {n: f.read() for n, m in members.items() if n.endswith(".bin") and (f := tar.extractfile(m))}
     except (OSError, EOFError, tarfile.TarError) as e:
-        raise SourceError(f"{path} is damaged: {e}") from None
+        reason = str(e).splitlines()[0].rstrip(":")
+        raise SourceError(f"{path} cannot be read as an archive: {reason}") from None
 
     def read(name: str) -> bytes:
         if name not in found:

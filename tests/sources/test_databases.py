@@ -80,7 +80,7 @@ def test_a_truncated_database_is_told_and_does_not_kill(database, tmp_path):
     (cut / "data.mdb").write_bytes(whole[:4000])
     assert "cannot be read as LMDB" in fault(cut)
     (cut / "data.mdb").write_bytes(b"x" * len(whole))
-    assert "cannot be read as LMDB" in fault(cut)
+    assert fault(cut) == f"{cut} cannot be read as LMDB: File is not an LMDB file"
 
 
 def test_damage_within(database, tmp_path):
@@ -95,6 +95,7 @@ def test_damage_within(database, tmp_path):
 
 def test_what_is_no_database(tmp_path):
     assert "holds no data.mdb" in fault(tmp_path)
+    assert fault(tmp_path / "gone") == f"{tmp_path}/gone: No such file or directory"
     (tmp_path / "CURRENT").touch()
     assert "say backend: LEVELDB" in fault(tmp_path)
     lmdb.write_records(tmp_path / "empty", [])

@@ -56,6 +56,9 @@ def test_mnist_faults(tmp_path):
         with pytest.raises(SourceError, match=r"train-images-idx3-ubyte.gz is damaged"):
             originals.read_mnist(tmp_path)
     packed.write_bytes(whole)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(gzip.decompress(whole))
+    with pytest.raises(SourceError, match=r"train-labels-idx1-ubyte is damaged: an array of 3 axes; want 1"):
+        originals.read_mnist(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5)))
     with pytest.raises(SourceError, match="6 images, but 5 labels"):
         originals.read_mnist(tmp_path)
@@ -93,8 +96,10 @@ def test_cifar10_faults(tmp_path):
     with pytest.raises(SourceError, match=r"data_batch_3.bin has 3 bytes; want a multiple of 3073"):
         originals.read_cifar10(tmp_path)
     (tmp_path / "cut.tar.gz").write_bytes(gzip.compress(io.BytesIO(bytes(9)).read())[:8])
-    with pytest.raises(SourceError, match=r"cut.tar.gz is damaged"):
+    with pytest.raises(SourceError, match=r"cut.tar.gz cannot be read as an archive"):
         originals.read_cifar10(tmp_path / "cut.tar.gz")
+    with pytest.raises(SourceError, match=r"batch_1.bin cannot be read as an archive: [^\n]*$"):
+        originals.read_cifar10(tmp_path / "data_batch_1.bin")
 
 
 @pytest.fixture
