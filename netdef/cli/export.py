@@ -29,9 +29,7 @@ def add(subparsers: Any) -> None:
         subparsers, "export", run, "NET --weights W -o OUT.onnx", "write a trained net as a verified ONNX model", HELP
     )
     flags.add_file(parser, "model", "NET", "the net, a prototxt: a deploy or a train_val net")
-    parser.add_argument(
-        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
-    )
+    flags.add_weights(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT.onnx", help="the model to write")
     parser.add_argument("--filler", action="store_true", help="export without weights, as the fillers left the net")
     parser.add_argument(

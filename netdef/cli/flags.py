@@ -1,8 +1,9 @@
 """Flags: the parser every command uses, Caffe's spellings, and the flags that several commands share."""
 
 import argparse
+import importlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from netdef.errors import NetdefError
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         word = next((word for word in argv if not word.startswith("-")), None)
         if self.kinds and word is not None:
             if word not in self.kinds:
-                self.error(f"unknown kind '{word}'{nearest(word, self.kinds)}")
+                self.error(f"unknown kind '{word}'{nearest(word, self.kinds) or '; want ' + ', '.join(self.kinds)}")
             argv.remove(word)
             add_common(self.kinds[word])
             return self.kinds[word].parse(argv)
@@ -83,6 +84,22 @@ def add_file(parser: Parser, flag: str, metavar: str, help: str) -> None:
     """A file given by its place or by a flag; see either."""
     parser.add_argument("path", nargs="?", metavar=metavar, help=help)
     parser.add_argument(f"--{flag}", metavar=metavar, help="the same, as a flag")
+
+
+def add_kinds(parser: Parser, package: str, kinds: Sequence[str]) -> None:
+    """The word that names a kind of work; each kind has a module of the package, and takes over from there."""
+    parser.add_argument("kind", metavar="KIND", help=", ".join(kinds))
+    inner = Parser(prog="netdef").add_subparsers()
+    for kind in kinds:
+        importlib.import_module(f"{package}.{kind}").add(inner)
+    parser.kinds = {name.split()[-1]: kind for name, kind in inner.choices.items()}
+
+
+def add_weights(parser: Parser) -> None:
+    """--weights; see netdef.cli.nets.weights_for."""
+    parser.add_argument(
+        "--weights", type=words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
+    )
 
 
 def add_common(parser: Parser) -> None:

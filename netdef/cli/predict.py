@@ -28,9 +28,7 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument("path", metavar="NET", help="a deploy net and its --weights, or an ONNX model")
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, or arrays (.npy)")
-    parser.add_argument(
-        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
-    )
+    flags.add_weights(parser)
     parser.add_argument("--labels", metavar="FILE", help="the name of each output, a line for each")
     parser.add_argument("--top", type=flags.count, default=5, metavar="K", help="how many to show; default 5")
     parser.add_argument("--blob", metavar="BLOB", help="which output, if there are several")

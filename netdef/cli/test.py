@@ -23,9 +23,7 @@ def add(subparsers: Any) -> None:
         subparsers, "test", run, "NET --weights W [flags]", "score a trained net on its test data", HELP
     )
     flags.add_file(parser, "model", "NET", "the net, a prototxt")
-    parser.add_argument(
-        "--weights", type=flags.words, default=(), metavar="W,W2", help="the trained weights; default: the best model"
-    )
+    flags.add_weights(parser)
     parser.add_argument("--iterations", type=flags.count, default=50, metavar="N", help="how many batches; default 50")
     flags.add_state(parser, None)
     flags.add_gpu(parser)

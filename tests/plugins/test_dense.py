@@ -4,27 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from nets import fed, net
+from nets import made_of, net, run
 
 from netdef.errors import NetdefError
 
 RNG = np.random.default_rng(9)
-
-
-def made_of(kind, options, x, dtype=np.float64):
-    text = f'force_backward: true layer {{ name: "l" type: "{kind}" bottom: "x" top: "y" {options} }}'
-    made = fed(text, {"x": x}, dtype=dtype)
-    for blob in made.layers[-1].blobs:
-        blob.data[...] = RNG.standard_normal(blob.shape)
-    return made
-
-
-def run(made):
-    made.forward()
-    dy = RNG.standard_normal(made.blobs["y"].shape)
-    made.blobs["y"].diff[...] = dy
-    made.backward()
-    return dy
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -46,9 +30,9 @@ def run(made):
 def test_inner_product(shape, axis, n, bias, transpose, dtype):
     x = RNG.standard_normal(shape)
     options = f"num_output: {n} axis: {axis} bias_term: {str(bias).lower()} transpose: {str(transpose).lower()}"
-    made = made_of("InnerProduct", f"inner_product_param {{ {options} }}", x, dtype)
+    made = made_of(RNG, "InnerProduct", f"inner_product_param {{ {options} }}", {"x": x}, dtype)
     blobs = made.layers[-1].blobs
-    dy = run(made)
+    dy = run(RNG, made)
     lead = shape[: axis % len(shape)]
     k = math.prod(shape) // math.prod(lead)
     assert [b.shape for b in blobs] == [(k, n) if transpose else (n, k)] + [(n,)] * bias
@@ -69,14 +53,14 @@ def test_inner_product(shape, axis, n, bias, transpose, dtype):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_weight_gradients_larger_than_a_block_add_up(batch, transpose):
     x = RNG.standard_normal((batch, 1500))
-    made = made_of("InnerProduct", f"inner_product_param {{ num_output: 1100 transpose: {transpose} }}", x)
-    pulls = run(made) + run(made)
+    made = made_of(RNG, "InnerProduct", f"inner_product_param {{ num_output: 1100 transpose: {transpose} }}", {"x": x})
+    pulls = run(RNG, made) + run(RNG, made)
     dw = made.layers[-1].blobs[0].diff
     np.testing.assert_allclose(dw.T if transpose == "true" else dw, pulls.T @ x, rtol=1e-9, atol=1e-12)
 
 
 def test_inner_product_takes_another_batch_but_not_another_size():
-    made = made_of("InnerProduct", "inner_product_param { num_output: 2 }", np.ones((3, 4, 1)))
+    made = made_of(RNG, "InnerProduct", "inner_product_param { num_output: 2 }", {"x": np.ones((3, 4, 1))})
     made.blobs["x"].reshape(5, 2, 2)
     made.forward()
     assert made.blobs["y"].shape == (5, 2)
@@ -86,7 +70,7 @@ def test_inner_product_takes_another_batch_but_not_another_size():
 
 
 def test_inner_product_counts_its_multiply_adds():
-    made = made_of("InnerProduct", "inner_product_param { num_output: 5 axis: 2 }", np.ones((2, 3, 4)))
+    made = made_of(RNG, "InnerProduct", "inner_product_param { num_output: 5 axis: 2 }", {"x": np.ones((2, 3, 4))})
     assert made.layers[-1].macs([(2, 3, 4)], [(2, 3, 5)]) == 2 * 3 * 4 * 5
 
 
@@ -94,9 +78,11 @@ def test_inner_product_counts_its_multiply_adds():
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 1, 3)])
 def test_embed(shape, bias):
     x = RNG.integers(0, 5, shape).astype(float)
-    made = made_of("Embed", f"embed_param {{ num_output: 3 input_dim: 5 bias_term: {str(bias).lower()} }}", x)
+    made = made_of(
+        RNG, "Embed", f"embed_param {{ num_output: 3 input_dim: 5 bias_term: {str(bias).lower()} }}", {"x": x}
+    )
     blobs = made.layers[-1].blobs
-    pulls = [run(made), run(made)]
+    pulls = [run(RNG, made), run(RNG, made)]
     w, b = blobs[0].data, blobs[1].data if bias else 0
     dw = np.zeros((5, 3))
     for at in np.ndindex(shape):
@@ -109,7 +95,7 @@ def test_embed(shape, bias):
 
 @pytest.mark.parametrize("wrong", [5, -1])
 def test_embed_names_an_index_out_of_range(wrong):
-    made = made_of("Embed", "embed_param { num_output: 3 input_dim: 5 }", np.array([[0, 1], [wrong, 2]]))
+    made = made_of(RNG, "Embed", "embed_param { num_output: 3 input_dim: 5 }", {"x": np.array([[0, 1], [wrong, 2]])})
     with pytest.raises(NetdefError, match=rf"index {wrong} at \(1, 0\): want 0 to 4"):
         made.forward()
 
@@ -139,4 +125,4 @@ def test_parameter_is_a_copy_and_sums_its_gradients():
 )
 def test_refusals(kind, options, message):
     with pytest.raises(NetdefError, match=message):
-        made_of(kind, options, np.zeros((2, 3)))
+        made_of(RNG, kind, options, {"x": np.zeros((2, 3))})

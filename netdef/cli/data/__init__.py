@@ -1,6 +1,5 @@
 """netdef data: databases made from files, measured, shown and split; one file for each kind of work."""
 
-import importlib
 from typing import Any
 
 from netdef.cli import flags
@@ -22,11 +21,7 @@ def add(subparsers: Any) -> None:
     parser = flags.command(
         subparsers, "data", run, "KIND ... [flags]", "make databases from files, and look into them", HELP
     )
-    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
-    inner = flags.Parser(prog="netdef").add_subparsers()
-    for kind in KINDS:
-        importlib.import_module(f"netdef.cli.data.{kind}").add(inner)
-    parser.kinds = {name.split()[-1]: kind for name, kind in inner.choices.items()}
+    flags.add_kinds(parser, __name__, KINDS)
 
 
 def run(args: Any) -> None:

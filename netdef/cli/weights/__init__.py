@@ -1,6 +1,5 @@
 """netdef weights: files of weights looked into and edited, and nets changed together with theirs."""
 
-import importlib
 from typing import Any
 
 from netdef.cli import flags
@@ -23,11 +22,7 @@ def add(subparsers: Any) -> None:
     parser = flags.command(
         subparsers, "weights", run, "KIND ... [flags]", "look into files of weights, and edit them", HELP
     )
-    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
-    inner = flags.Parser(prog="netdef").add_subparsers()
-    for kind in KINDS:
-        importlib.import_module(f"netdef.cli.weights.{kind}").add(inner)
-    parser.kinds = {name.split()[-1]: kind for name, kind in inner.choices.items()}
+    flags.add_kinds(parser, __name__, KINDS)
 
 
 def run(args: Any) -> None:
