@@ -1,7 +1,12 @@
 """netdef tune and netdef gradcheck: rates, searches, and gradients of whole nets."""
 
 import itertools
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +86,106 @@ def test_a_search_shows_a_table_and_goes_on_from_its_file(run, files):
     assert Path("solver_search.db").is_file() and not list(files.glob("*.caffemodel"))
     again = run(*words, "--trials", "2", "--iterations", "10", "--sampler", "random")
     assert again.status == 0 and "study 'solver' goes on: it has 4 trials" in again.err
+
+
+SEARCH = ["tune", "search", "solver.prototxt", "--set", "base_lr=1e-4..1e-1", "--sampler", "random"]
+
+
+def drawn(text):
+    """The rates of all trials, by their numbers."""
+    return {int(number): rate for number, rate in re.findall(r"trial (\d+): base_lr ([^ :,]+)", text)}
+
+
+def start(*words):
+    return subprocess.Popen([sys.executable, "-m", "netdef", *words], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///both.db", os.environ.get("NETDEF_TEST_DATABASE", "")])
+def test_two_processes_share_a_study(files, storage):
+    optuna = pytest.importorskip("optuna")
+    if not storage:
+        pytest.skip("no other database; NETDEF_TEST_DATABASE gives its URL")
+    name = f"both {time.time()}"
+    words = [*SEARCH, "--trials", "3", "--storage", storage, "--study", name, "--iterations", "10"]
+    both = [start(*words) for _ in range(2)]
+    told = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    rates = [drawn(text) for text in told]
+    assert sorted([*rates[0], *rates[1]]) == list(range(6))  # each number once
+    assert len({*rates[0].values(), *rates[1].values()}) == 6  # and no rate tried twice
+    assert len(optuna.load_study(study_name=name, storage=storage).trials) == 6
+
+
+def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(run, files):
+    pytest.importorskip("optuna")
+    whole = drawn(run(*SEARCH, "--trials", "5", "--storage", "sqlite:///whole.db").err)
+    killed = start(*SEARCH, "--trials", "500")
+    told = killed.stderr.readline() + killed.stderr.readline()
+    killed.send_signal(signal.SIGKILL)
+    told += killed.communicate()[1]
+    again = run(*SEARCH, "--trials", "3")
+    done = len(drawn(told))
+    assert again.status == 0 and done >= 2 and re.search(r"goes on: it has \d+ trials", again.err)
+    assert "1 unfinished" in again.out or min(drawn(again.err)) == done
+    found = drawn(told) | drawn(again.err)
+    assert all(found[number] == rate for number, rate in whole.items() if number in found)
+
+
+def test_an_interrupted_search_shows_what_it_has(run, files, monkeypatch):
+    pytest.importorskip("optuna")
+    from netdef.cli.tune import search
+
+    objective = search.objective
+
+    def interrupted(trial, *rest):
+        if trial.number == 3:
+            raise KeyboardInterrupt
+        return objective(trial, *rest)
+
+    monkeypatch.setattr(search, "objective", interrupted)
+    done = run(*SEARCH, "--trials", "9")
+    assert done.status == 130 and "the same command goes on" in done.err
+    assert done.out.splitlines()[0].split() == ["trial", "result", "base_lr"] and "1 unfinished" in done.out
+
+
+def test_hopeless_trials_are_given_up_early(run, files):
+    optuna = pytest.importorskip("optuna")
+    words = ["--set", "base_lr=1e-9,1e-2", "--trials", "12", "--iterations", "50", "--sampler", "random"]
+    done = run("tune", "search", "solver.prototxt", *words)
+    given_up = [int(at) for at in re.findall(r"given up at iteration (\d+)", done.err)]
+    assert given_up and min(given_up) < 50
+    assert f"{12 - len(given_up)} trials done, {len(given_up)} given up; best: base_lr: 0.01" in done.out
+    [study] = optuna.get_all_study_summaries("sqlite:///solver_search.db")
+    assert study.n_trials == 12 and study.best_trial.params == {"base_lr": 0.01}
+
+
+def test_a_trial_whose_net_cannot_be_is_given_up(run, files):
+    pytest.importorskip("optuna")
+    done = run("tune", "search", "solver.prototxt", "--set", "fc1.axis=1,7", "--trials", "6", "--iterations", "10")
+    assert done.status == 0 and re.search(r"trial \d: fc1.axis 7: .*axis", done.err), done.err
+    assert "best: fc1.axis: 1" in done.out
+
+
+def test_a_search_draws_its_table_as_a_picture(run, files):
+    pytest.importorskip("optuna")
+    pytest.importorskip("matplotlib")
+    done = run(*SEARCH, "--trials", "2", "--plot", "found.png")
+    assert done.status == 0 and "picture: found.png" in done.out
+    assert Path("found.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("module", "storage", "said"), [
+    ("optuna", "sqlite:///x.db", 'pip install "netdef-nn[tune]"'),
+    ("psycopg", "postgresql://nobody@127.0.0.1:9/no", "needs the Python package psycopg"),
+    ("none", "nonsense://x", "--storage nonsense://x: "),
+])  # fmt: skip
+def test_what_a_search_lacks_is_said(run, files, monkeypatch, module, storage, said):
+    if module != "optuna":
+        pytest.importorskip("optuna")
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setitem(sys.modules, module, None)
+    done = run(*SEARCH, "--storage", storage)
+    assert done.status == 1 and said in done.err and not done.out
 
 
 @pytest.mark.parametrize(
