@@ -32,7 +32,9 @@ class Speed(ProgressColumn):
         speed, images = task.finished_speed or task.speed, task.fields.get("images", 0)
         if not speed:
             return Text("")
-        return Text(f"{speed * images:,.0f} img/s" if images else f"{speed:.3g} it/s")
+        if images:
+            return Text(f"{speed * images:,.0f} img/s")
+        return Text(f"{speed:,.0f} it/s" if speed >= 100 else f"{speed:.3g} it/s")
 
 
 class Pace:
@@ -83,7 +85,7 @@ class Training:
     """An observer of training that shows it."""
 
     def __init__(self) -> None:
-        self._bar = bar("loss {task.fields[loss]:.4g}", "lr {task.fields[rate]:.3g}")
+        self._bar = bar("{task.fields[figures]}")
         self._task: TaskID | None = None
         self._pace = Pace()
 
@@ -91,13 +93,14 @@ class Training:
         self._bar.start()
         name = f"training {solver.net.name}".rstrip()
         total, done = solver.param.max_iter, solver.iter
-        self._task = self._bar.add_task(Text(name).markup, total=total, completed=done, loss=float("nan"), rate=0.0)
+        self._task = self._bar.add_task(Text(name).markup, total=total, completed=done, figures="")
         self._bar.update(self._task, images=_images(solver))
 
     def iteration(self, solver: Any, loss: float) -> None:
         done = min(solver.iter + 1, solver.param.max_iter)
         if self._task is not None and (done == solver.param.max_iter or self._pace.due()):
-            self._bar.update(self._task, completed=done, loss=solver.smoothed_loss, rate=solver.rate, refresh=True)
+            figures = f"loss {solver.smoothed_loss:.4g} lr {solver.rate:.3g}"
+            self._bar.update(self._task, completed=done, figures=figures, refresh=True)
 
     def test(self, solver: Any, index: int, results: Iterable[Result]) -> None:
         self._line(solver, f"test #{index}", test_line(results))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from netdef.report import progress, tables
 
@@ -70,14 +71,34 @@ def test_drawing_keeps_a_pace(monkeypatch):
     assert [pace.due() for _ in range(4)] == [True, False, True, False]
 
 
-def test_training_shows_its_last_iteration(monkeypatch, capsys):
-    solver = SimpleNamespace(
+@pytest.mark.parametrize(
+    ("speed", "images", "said"), [(2.25, 64, "144 img/s"), (58_800, 0, "58,800 it/s"), (0.5, 0, "0.5 it/s")]
+)
+def test_speeds_are_numbers_one_can_read(speed, images, said):
+    task = SimpleNamespace(finished_speed=None, speed=speed, fields={"images": images})
+    assert progress.Speed().render(task).plain == said
+
+
+@pytest.fixture
+def solver():
+    return SimpleNamespace(
         iter=0,
         net=SimpleNamespace(name="a[b]", layers=[], tops=[]),
         param=SimpleNamespace(max_iter=3, iter_size=1),
         smoothed_loss=0.5,
         rate=0.01,
     )
+
+
+def test_before_the_first_iteration_there_is_no_loss(solver, capsys):
+    shown = progress.Training()
+    shown.start(solver)
+    shown.close()
+    text = capsys.readouterr().err
+    assert "0/3" in text and "loss" not in text
+
+
+def test_training_shows_its_last_iteration(solver, capsys):
     shown = progress.Training()
     shown.start(solver)
     for solver.iter in range(3):
