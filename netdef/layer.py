@@ -95,6 +95,10 @@ class Layer(ABC):
     """Storage the tops share with the first bottom: ("data", "diff") makes the layer a change of shape only."""
     no_gradient: ClassVar[tuple[int, ...] | Literal["all"]] = ()
     """Bottoms that can have no gradient, such as labels."""
+    rectifies: Any = False
+    """Whether forward is max(0, x) of each element, NaN staying NaN. May be a property."""
+    absorbs: Any = ()
+    """What of layers behind it forward_then does along: "affine" (their as_affine), "rectified". May be a property."""
     is_loss: ClassVar[bool] = False
     """Whether the first top is a loss, with loss_weight 1 unless the prototxt says otherwise."""
 
@@ -139,6 +143,12 @@ class Layer(ABC):
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
         """Add to self.blobs[i].diff the gradient of the loss with respect to each parameter."""
 
+    def forward_then(
+        self, bottom: list[Blob], top: list[Blob], affine: tuple[np.ndarray, np.ndarray] | None, rectified: bool
+    ) -> None:
+        """forward; then g y + b per channel for an `affine` (g, b), as in as_affine; then, `rectified`, max(0, y)."""
+        raise NotImplementedError(f"{self.type} absorbs {self.absorbs}, but has no forward_then")
+
     def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
         """Multiply-adds of one forward pass, for the tables; 0 where there are hardly any."""
         return 0
@@ -148,7 +158,10 @@ class Layer(ABC):
         raise ExportError(f"{self.type} has no ONNX form")
 
     def as_affine(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """(g, b) where, in TEST, y = g x + b with a number of each for every channel (axis 1); None where it is not."""
+        """(g, b) where, in TEST, y = g x + b with a number of each for every channel (axis 1); None where it is not.
+
+        Such a layer may be run in place by a net that never runs backward.
+        """
         return None
 
     def absorbed(self, g: np.ndarray, b: np.ndarray) -> "Changed | None":

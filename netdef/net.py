@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from netdef.errors import LayerError
 from netdef.files import finder
 from netdef.graph.choose import placed, provider
 from netdef.graph.filter import place
-from netdef.graph.need import Node, mark
+from netdef.graph.fuse import Fusion, forward
+from netdef.graph.need import mark, nodes, without_gradient
 from netdef.graph.prepare import prepare
+from netdef.inplace import InPlace
 from netdef.layer import TEST, TRAIN, Context, Layer
 from netdef.limits import as_shapes, check_shape
 from netdef.memory import bind
 from netdef.names import nearest
-from netdef.parameters import Parameter, Parameters
+from netdef.parameters import Parameter, Parameters, share
 
 
 class Net:
@@ -60,18 +63,18 @@ class Net:
         self.bottoms: list[list[Blob]] = []
         self.tops: list[list[Blob]] = []
         self.blobs: dict[str, Blob] = {}
-        self._aside: dict[int, list[tuple[int, Blob]]] = {}
-        """By layer, the bottoms that are copies of an input it overwrites, and that input."""
         self.loss_weights: list[list[float]] = []
         self._parameters = Parameters()
         self._layer_params: list[list[Parameter]] = []
         self._seen: list[tuple[tuple[int, ...], ...]] = []
-        self._kept: set[int] = set()
-        self._fed: set[int] = set()
+        forward_only = not self.param.force_backward and not any(any(x.loss_weight) for x in self.param.layer)
+        forward_only = forward_only or (plan and phase == TEST)
+        self._in_place = InPlace(self.dtype, forward_only)
         self._plan = False
         for layer_param in self.param.layer:
             self._placed(layer_param, self._append, layer_param)
-        self._mark_needs(forward_only=plan and phase == TEST)
+        self._mark_needs(forward_only)
+        self._fuse(hidden=plan)
         self._plan, self._plan_is_stale = plan, plan
         if fill:
             self.fill()
@@ -93,9 +96,8 @@ class Net:
         layer.setup([b.shape for b in bottom])
         for i, blob in enumerate(layer.blobs):
             check_shape(blob.shape, f"parameter {i}", blob.dtype)
-        top = [self._top(layer, layer_param, bottom, t) for t in range(len(layer_param.top))]
+        top = self._in_place.tops(layer, bottom)
         self.blobs.update(zip(layer_param.top, top, strict=True))
-        self._guard(layer, top)
         self.layers.append(layer)
         self.bottoms.append(bottom)
         self.tops.append(top)
@@ -104,41 +106,8 @@ class Net:
         self._seen.append(())
         self._infer(len(self.layers) - 1)
 
-    def _top(self, layer: Layer, layer_param: Any, bottom: list[Blob], t: int) -> Blob:
-        """The bottom itself where the layer works in place and nobody needs the old data; else a blob of its own."""
-        same = t < len(bottom) and layer_param.top[t] == layer_param.bottom[t]
-        if same and layer.in_place and id(bottom[t].storages[0]) not in self._kept:
-            return bottom[t]
-        if same and id(bottom[t]) in self._fed and layer.infer(*(b.shape for b in bottom))[t] == bottom[t].shape:
-            return self._put_aside(bottom, t)
-        blob = Blob((), self.dtype)
-        if "data" in layer.shares:
-            blob.share_data(bottom[0])
-        if "diff" in layer.shares:
-            blob.share_diff(bottom[0])
-        return blob
-
-    def _put_aside(self, bottom: list[Blob], t: int) -> Blob:
-        """The input itself as the top, so that one blob is what users write and read; a copy of it as the bottom."""
-        fed = bottom[t]
-        bottom[t] = Blob(fed.shape, self.dtype)
-        self._aside.setdefault(len(self.layers), []).append((t, fed))
-        return fed
-
-    def _follow(self, i: int) -> None:
-        """Let the copies of inputs have their shapes."""
-        for t, fed in self._aside.get(i, ()):
-            self.bottoms[i][t].reshape(*fed.shape)
-
-    def _guard(self, layer: Layer, top: list[Blob]) -> None:
-        """Remember data that must not be overwritten in place (Caffe overwrites it, and its gradient is then wrong)."""
-        if layer.role == "input":
-            self._fed.update(id(blob) for blob in top)
-        if "top" in layer.reads or ("data" in layer.shares and len(top) > 1):
-            self._kept.update(id(blob.storages[0]) for blob in top)
-
     def _infer(self, i: int) -> None:
-        self._follow(i)
+        self._in_place.follow(i, self.bottoms[i])
         shapes = tuple(b.shape for b in self.bottoms[i])
         found = as_shapes(self.layers[i].infer(*shapes))
         if len(self.tops[i]) and len(found) < len(self.tops[i]):
@@ -153,25 +122,22 @@ class Net:
         self._seen[i] = shapes
 
     def _mark_needs(self, forward_only: bool) -> None:
-        ids: dict[int, int] = {}
-        nodes = [
-            Node(
-                [ids.setdefault(id(b), len(ids)) for b in self.bottoms[i]],
-                [ids.setdefault(id(t), len(ids)) for t in self.tops[i]],
-                any(p.lr_mult for p in self._layer_params[i]),
-                any(self.loss_weights[i]),
-                list(layer.layer_param.propagate_down),
-                _no_gradient(layer, len(self.bottoms[i])),
-            )
-            for i, layer in enumerate(self.layers)
-        ]
-        mark(nodes, self.param.force_backward)
-        self.runs_backward = [n.runs_backward and not forward_only for n in nodes]
-        self.propagate_down = [n.down for n in nodes]
+        learns = [any(p.lr_mult for p in params) for params in self._layer_params]
+        found = nodes(self.layers, self.bottoms, self.tops, learns, self._weighs)
+        mark(found, self.param.force_backward)
+        self.runs_backward = [n.runs_backward and not forward_only for n in found]
+        self.propagate_down = [n.down for n in found]
         self._updates = [
-            bool(layer.blobs) and (self.param.force_backward or any(p.lr_mult for p in self._layer_params[i]))
-            for i, layer in enumerate(self.layers)
+            bool(layer.blobs) and (self.param.force_backward or learns[i]) for i, layer in enumerate(self.layers)
         ]
+
+    def _fuse(self, hidden: bool) -> None:
+        """Find the runs of layers that one does; where nobody looks, all of a run's tops are one memory."""
+        found = Fusion(self.layers, self.bottoms, self.tops, self._weighs, self.runs_backward, hidden)
+        self._runs = found.runs()
+        for first, last in self._runs.items():
+            for i in range(first, last):
+                self.tops[i][0].share_data(self.tops[last][0])
 
     def _fill(self, x: np.ndarray, filler_param: Any, rng: np.random.Generator) -> None:
         filler = self.registry.find("fillers", filler_param.type)
@@ -225,6 +191,10 @@ class Net:
             if name == blob
         )
 
+    @property
+    def _weighs(self) -> list[bool]:
+        return [any(weights) for weights in self.loss_weights]
+
     def index(self, name: str) -> int:
         """The position of a layer. Raises LayerError naming the nearest."""
         names = [layer.name for layer in self.layers]
@@ -235,25 +205,34 @@ class Net:
     # -- running ----------------------------------------------------------------------------------------------------
 
     def forward(self, start: int = 0, end: int | None = None) -> float:
-        """Run layers start..end (inclusive); the weighted sum of their losses."""
+        """Run layers start..end (inclusive), some along with the one before; the weighted sum of their losses."""
         if self._plan_is_stale:
             bind(self)
             self._plan_is_stale = False
-        loss = 0.0
-        for i in range(start, len(self.layers) if end is None else end + 1):
-            loss += self.forward_layer(i)
+        loss, i, end = 0.0, start, len(self.layers) - 1 if end is None else end
+        while i <= end:
+            last = self._runs.get(i, i)
+            last = last if last <= end else i
+            loss += self._forward(i, last)
+            i = last + 1
         return loss
 
     def forward_layer(self, i: int) -> float:
-        layer, bottom, top = self.layers[i], self.bottoms[i], self.tops[i]
-        self._follow(i)
-        for t, fed in self._aside.get(i, ()):
-            bottom[t].data[...] = fed.data
-        if tuple(b.shape for b in bottom) != self._seen[i]:
-            self._placed(layer.layer_param, self._infer, i)
-        self._placed(layer.layer_param, layer.forward, bottom, top)
-        layer.passes += 1
-        return sum(float(np.sum(t.data * w)) for t, w in zip(top, self.loss_weights[i], strict=True) if w)
+        """Run one layer, by itself."""
+        return self._forward(i, i)
+
+    def _forward(self, first: int, last: int) -> float:
+        layers, bottom, top = self.layers[first : last + 1], self.bottoms[first], self.tops[last]
+        for i, layer in enumerate(layers, first):
+            self._in_place.follow(i, self.bottoms[i])
+            if tuple(b.shape for b in self.bottoms[i]) != self._seen[i]:
+                self._placed(layer.layer_param, self._infer, i)
+        self._in_place.fetch(first, bottom)
+        work = layers[0].forward if first == last else partial(forward, layers)
+        self._placed(layers[0].layer_param, work, bottom, top)
+        for layer in layers:
+            layer.passes += 1
+        return sum(float(np.sum(t.data * w)) for t, w in zip(top, self.loss_weights[last], strict=True) if w)
 
     def backward(self, start: int | None = None, end: int = 0) -> None:
         """Run layers start..end (inclusive, start the later): update, then backward, where a gradient is needed."""
@@ -272,12 +251,10 @@ class Net:
         if any(down):
             self._refuse_gradient(layer, down)
             self._placed(layer.layer_param, layer.backward, self.tops[i], down, self.bottoms[i])
-            for t, fed in self._aside.get(i, ()):
-                if down[t]:
-                    fed.diff[...] = self.bottoms[i][t].diff
+            self._in_place.hand_back(i, self.bottoms[i], down)
 
     def _refuse_gradient(self, layer: Layer, down: list[bool]) -> None:
-        for j in _no_gradient(layer, len(down)):
+        for j in without_gradient(layer, len(down)):
             if down[j]:
                 name = layer.layer_param.bottom[j]
                 raise LayerError(
@@ -297,19 +274,7 @@ class Net:
 
     def share_with(self, other: "Net") -> None:
         """Use the parameters of the other net's layers of the same names from now on; gradients stay apart."""
-        theirs = [layer for layer in other.layers if layer.blobs]
-        for layer in (layer for layer in self.layers if layer.blobs):
-            name, mine = layer.name, layer.blobs
-            k = next((k for k, its in enumerate(theirs) if its.name == name), None)
-            if k is None:
-                continue
-            its = theirs.pop(k).blobs  # a name that is there twice stands for one layer after the other
-            if len(mine) != len(its):
-                raise LayerError(f"layer '{name}' has {len(mine)} parameters here and {len(its)} in the other net")
-            for i, (blob, source) in enumerate(zip(mine, its, strict=True)):
-                if blob.shape != source.shape:
-                    raise LayerError(f"layer '{name}' parameter {i}: cannot share shape {source.shape} as {blob.shape}")
-                blob.share_data(source)
+        share(self.layers, other.layers)
 
 
 def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
@@ -318,7 +283,3 @@ def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
     if len(given) > tops:
         raise LayerError(f"has {len(given)} loss_weight for {tops} tops")
     return list(given) + [0.0] * (tops - len(given))
-
-
-def _no_gradient(layer: Layer, bottoms: int) -> frozenset[int]:
-    return frozenset(j for j in range(bottoms) if layer.no_gradient == "all" or j in layer.no_gradient)

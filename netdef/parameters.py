@@ -1,5 +1,6 @@
 """The learnable parameters of a net: multipliers, and sharing by name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,3 +81,20 @@ class Parameters:
             )
         setattr(owner, mult, value)
         self._set[spec.name].add(mult)
+
+
+def share(layers: Sequence[Layer], others: Sequence[Layer]) -> None:
+    """Let layers look at the parameters of those of the same names from now on; gradients stay apart."""
+    theirs = [layer for layer in others if layer.blobs]
+    for layer in (layer for layer in layers if layer.blobs):
+        name, mine = layer.name, layer.blobs
+        k = next((k for k, its in enumerate(theirs) if its.name == name), None)
+        if k is None:
+            continue
+        its = theirs.pop(k).blobs  # a name that is there twice stands for one layer after the other
+        if len(mine) != len(its):
+            raise LayerError(f"layer '{name}' has {len(mine)} parameters here and {len(its)} in the other net")
+        for i, (blob, source) in enumerate(zip(mine, its, strict=True)):
+            if blob.shape != source.shape:
+                raise LayerError(f"layer '{name}' parameter {i}: cannot share shape {source.shape} as {blob.shape}")
+            blob.share_data(source)

@@ -12,6 +12,7 @@ from netdef.errors import LayerError, NetdefError
 from netdef.export.select import Top, Wires, wires
 from netdef.files import replacing
 from netdef.graph.filter import place
+from netdef.graph.fuse import compose
 from netdef.layer import TEST, Changed
 from netdef.net import Net
 from netdef.weights.blobproto import Stored
@@ -60,12 +61,8 @@ def fold(net: Net) -> Operated:
     w, layers = _wires(net), _Layers(net)
     for i in layers.kept():
         chain = _chain(net, w, layers, i)
-        if not chain:
-            continue
-        g, b = chain[0][1]
-        for _, (factor, term) in chain[1:]:
-            g, b = factor * g, factor * b + term
-        changed = net.layers[i].absorbed(g, b)
+        affine = compose(found for _, found in chain)
+        changed = net.layers[i].absorbed(*affine) if affine is not None else None
         if changed is not None:
             changed[0].top[0] = net.layers[chain[-1][0]].layer_param.top[0]
             layers.changed[i] = changed

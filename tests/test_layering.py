@@ -15,7 +15,7 @@ surgery
 export solver
 read
 net
-memory parameters
+inplace memory parameters
 graph
 sources
 weights upgrade autodiff

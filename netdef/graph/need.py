@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from netdef.blob import Blob
+from netdef.layer import Layer
+
 
 @dataclass
 class Node:
@@ -18,6 +21,33 @@ class Node:
     no_gradient: frozenset[int] = frozenset()
     runs_backward: bool = False
     down: list[bool] = field(default_factory=list)
+
+
+def nodes(
+    layers: Sequence[Layer],
+    bottoms: Sequence[list[Blob]],
+    tops: Sequence[list[Blob]],
+    learns: Sequence[bool],
+    weighs: Sequence[bool],
+) -> list[Node]:
+    """The layers of a built net; `learns` and `weighs` say which of them learn and have a loss."""
+    ids: dict[int, int] = {}
+    return [
+        Node(
+            [ids.setdefault(id(b), len(ids)) for b in bottoms[i]],
+            [ids.setdefault(id(t), len(ids)) for t in tops[i]],
+            learns[i],
+            weighs[i],
+            list(layer.layer_param.propagate_down),
+            without_gradient(layer, len(bottoms[i])),
+        )
+        for i, layer in enumerate(layers)
+    ]
+
+
+def without_gradient(layer: Layer, bottoms: int) -> frozenset[int]:
+    """Which of so many bottoms can have no gradient."""
+    return frozenset(j for j in range(bottoms) if layer.no_gradient == "all" or j in layer.no_gradient)
 
 
 def mark(nodes: list[Node], force: bool) -> None:

@@ -20,6 +20,7 @@ from netdef.testing.cases import Case, Range, as_range, load_cases
 from netdef.testing.gradient import gradient_faults
 from netdef.testing.nets import net
 from netdef.testing.steps import step_faults
+from netdef.testing.together import said_together
 
 __all__ = ["BrokenPromiseError", "Case", "Range", "check_gradient", "check_layer", "load_cases", "net"]
 
@@ -43,10 +44,10 @@ def check_layer(
     """Prove a case: gradients in float64, and everything else that layer.py promises in a layer's name.
 
     Gradients with respect to inputs and parameters; update adds and backward writes; propagate_down, `reads`,
-    `in_place` and `infer` mean what they say; a pass repeats; float32 agrees; the memory plan changes nothing; weights
-    survive a file; ONNX Runtime agrees; odd options are taken or refused in words. `case` may be text: the other
-    arguments then say what a case's line would, with ranges as Range or "int:0:5". Raises BrokenPromiseError that lists
-    every promise broken.
+    `in_place`, `absorbs` and `infer` mean what they say; a pass repeats; float32 agrees; the memory plan changes
+    nothing; weights survive a file; ONNX Runtime agrees; odd options are taken or refused in words. `case` may be text:
+    the other arguments then say what a case's line would, with ranges as Range or "int:0:5". Raises BrokenPromiseError
+    that lists every promise broken.
     """
     case = _case(case, phase, ranges, gradient, onnx)
     registry = registry or registries.default()
@@ -57,7 +58,7 @@ def check_layer(
     if case.gradient:
         checks += [_gradients, _steps]
     checks += [proofs.in_place, proofs.another_batch, proofs.single_precision, proofs.memory_plan]
-    checks += [proofs.weights_round_trip, proofs.onnx_form, options.bad_options]
+    checks += [said_together, proofs.weights_round_trip, proofs.onnx_form, options.bad_options]
     _raise(case, _said(checks, case, registry))
 
 

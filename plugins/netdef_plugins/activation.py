@@ -20,6 +20,7 @@ class ReLU(ParameterFree):
 
     def setup(self, bottom_shapes):
         self.slope = self.param.negative_slope
+        self.rectifies = self.slope == 0
         if self.slope < 0:  # y no longer tells the sign of x
             self.reads, self.in_place = ("bottom",), False
 

@@ -32,6 +32,7 @@ class Eltwise(ParameterFree):
         self.coeff = given or [1.0] * len(bottom_shapes)
         self.in_place = self.operation == SUM
         self.reads = () if self.operation == SUM else ("bottom",)
+        self.absorbs = ("rectified",) if self.operation == SUM else ()
 
     def infer(self, *shapes):
         for i, shape in enumerate(shapes):
@@ -40,12 +41,19 @@ class Eltwise(ParameterFree):
         return shapes[:1]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        combine = {PROD: np.multiply, SUM: np.add, MAX: np.maximum}[self.operation]
+        if self.operation == SUM:
+            self.forward_then(bottom, top, None, False)
+            return
+        combine = np.multiply if self.operation == PROD else np.maximum
         for y, *xs in pieces(top[0].data, *(b.data for b in bottom)):
-            terms = [x if c == 1 else c * x for x, c in zip(xs, self.coeff, strict=True)]
-            combine(terms[0], terms[1], out=y)
-            for term in terms[2:]:
-                combine(y, term, out=y)
+            combine(xs[0], xs[1], out=y)
+            for x in xs[2:]:
+                combine(y, x, out=y)
+
+    def forward_then(self, bottom, top, affine, rectified):
+        from .kernels import elementwise
+
+        elementwise.weighted_sum([b.data for b in bottom], self.coeff, top[0].data, rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         # From the last on: in place, dx of bottom 0 is written over dy.

@@ -160,10 +160,22 @@ class Convolution(Filters):
     def scaled(self, w: Array, g: Array) -> Array:
         return w * g.reshape(-1, *[1] * (w.ndim - 1))
 
+    @property
+    def absorbs(self) -> tuple[str, ...]:
+        return ("affine", "rectified") if self.axis == 1 else ("rectified",)
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        w = self.blobs[0].data
+        self.forward_then(bottom, top, None, False)
+
+    def forward_then(
+        self, bottom: list[Blob], top: list[Blob], affine: tuple[Array, Array] | None, rectified: bool
+    ) -> None:
+        w, bias, factor = self.blobs[0].data, self.bias, None
+        if affine is not None:
+            factor, added = (np.broadcast_to(v, self.param.num_output).astype(w.dtype) for v in affine)
+            bias = added if bias is None else factor * bias + added
         for x, y in zip(bottom, top, strict=True):
-            kernels(w).forward(self.images(x.data), w, self.bias, self.images(y.data), *self.how)
+            kernels(w).forward(self.images(x.data), w, bias, self.images(y.data), *self.how, rectified, factor)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         w = self.blobs[0].data

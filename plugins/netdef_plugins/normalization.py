@@ -112,6 +112,10 @@ class BatchNorm(ParameterFree):
         factor = 1 / np.sqrt(variance + self.param.eps)
         return (factor, -mean * factor) if self.fixed else None
 
+    @property
+    def absorbs(self) -> tuple[str, ...]:
+        return ("affine", "rectified") if self.fixed else ()
+
     def remember(self, mean: Array, variance: Array, m: int) -> None:
         fraction = self.param.moving_average_fraction
         for blob, new in zip(self.blobs, (mean, variance * (m / max(m - 1, 1)), 1), strict=True):
@@ -124,13 +128,26 @@ class BatchNorm(ParameterFree):
         if not x.size:
             return
         if self.fixed:
-            mean, variance = self.moving()
-            self.factor = 1 / np.sqrt(variance + self.param.eps)
-            norm.scale(x, self.factor, -mean * self.factor, y)
+            self.forward_then(bottom, top, None, False)
         else:
             mean, self.variance = np.empty((2, x.shape[1]), x.dtype)
             norm.batch(x, y, mean, self.variance, self.param.eps)
             self.remember(mean, self.variance, x.size // x.shape[1])
+
+    def forward_then(
+        self, bottom: list[Blob], top: list[Blob], affine: tuple[Array, Array] | None, rectified: bool
+    ) -> None:
+        from netdef_plugins.kernels import norm
+
+        if not bottom[0].count:
+            return
+        mean, variance = self.moving()
+        self.factor = 1 / np.sqrt(variance + self.param.eps)
+        g, b = self.factor, -mean * self.factor
+        if affine is not None:
+            factor, added = (np.broadcast_to(v, g.shape).astype(g.dtype) for v in affine)
+            g, b = factor * g, factor * b + added
+        norm.scale(by_channel(bottom[0].data), g, b, by_channel(top[0].data), relu=rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """dx = (dy - mean(dy) - y mean(dy y)) / deviation where the statistics are the batch's, else dy / deviation."""

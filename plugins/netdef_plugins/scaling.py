@@ -67,6 +67,7 @@ class Scale(Along):
 
     type = "Scale"
     options = "scale_param"
+    absorbs = ("rectified",)
 
     def setup(self, bottom_shapes):
         shape = bottom_shapes[1] if len(bottom_shapes) > 1 else self.parameter_shape(bottom_shapes[0])
@@ -83,9 +84,12 @@ class Scale(Along):
         return g, self.blobs[1].data if self.param.bias_term else np.zeros_like(g)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.forward_then(bottom, top, None, False)
+
+    def forward_then(self, bottom, top, affine, rectified):
         g = self.operand(bottom)
         b = self.blobs[-1].data if self.param.bias_term else None
-        scale(self.fold(g, bottom[0].data), g.data, b, self.fold(g, top[0].data))
+        scale(self.fold(g, bottom[0].data), g.data, b, self.fold(g, top[0].data), rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         g = self.operand(bottom)
@@ -152,17 +156,19 @@ class Bias(Along):
         return [graph.op("Add", [inputs[0], self.aligned(graph, inputs[0], b)])]
 
 
-def scale(x: np.ndarray, g: np.ndarray, b: np.ndarray | None, y: np.ndarray) -> None:
-    """y = g * x + b for x and y of shape (outer, operand, inner)."""
+def scale(x: np.ndarray, g: np.ndarray, b: np.ndarray | None, y: np.ndarray, relu: bool = False) -> None:
+    """y = g * x + b for x and y of shape (outer, operand, inner), rectified where relu is set."""
     if has_rows(x):
         from .kernels import norm
 
-        norm.scale(x, g, b, y, x.shape[2])
+        norm.scale(x, g, b, y, x.shape[2], relu)
         return
     for xi, yi in slabs(x, y):
         np.multiply(xi, g.reshape(-1, 1), out=yi)
         if b is not None:
             yi += b.reshape(-1, 1)
+        if relu:
+            np.maximum(yi, 0, out=yi)
 
 
 def add_products(x: np.ndarray, dy: np.ndarray, dg: np.ndarray) -> None:

@@ -73,6 +73,8 @@ def test_norm(shape, dtype):
     close(dx, (d - d.mean(axes)[wide] - want * (d * want).mean(axes)[wide]) / std)
     norm.scale(x, g, b, y)
     close(y, exact * g[wide] + b[wide])
+    norm.scale(x, g, b, rectified := np.empty_like(x), relu=True)
+    np.testing.assert_array_equal(rectified, np.maximum(y, 0))
     norm.scale(y := x.copy(), g, None, y)
     close(y, exact * g[wide])
     dg, db = np.ones_like(g), np.ones_like(b)

@@ -32,8 +32,9 @@ def test_activations_and_sums(n, dtype):
     close(y, 1 / (1 + np.exp(-x.astype(float))))
     elementwise.weighted_sum([x, dy, z], [1, -2, 0.5], y)
     close(y, x - 2 * dy.astype(float) + 0.5 * z)
-    elementwise.weighted_sum([x], [3], y)
-    close(y, 3 * x)
+    rectified = np.empty_like(y)
+    elementwise.weighted_sum([x, dy, z], [1, -2, 0.5], rectified, relu=True)
+    np.testing.assert_array_equal(rectified, np.maximum(y, 0))
 
 
 def test_nan_passes_the_rectifier():

@@ -168,6 +168,24 @@ def jagged_forward(self, bottom, top):
     top[0].data[...] = np.floor(1e7 * bottom[0].data) / 1e7
 
 
+def affine(self):
+    return self.blobs[0].data, np.zeros_like(self.blobs[0].data)
+
+
+def affine_without_a_term(self):
+    return self.blobs[0].data, np.ones_like(self.blobs[0].data)
+
+
+def twice_in_place(self, bottom, top):
+    Gain.forward(self, bottom, top)
+    if bottom[0] is top[0]:
+        Gain.forward(self, bottom, top)
+
+
+def forward_alone(self, bottom, top, affine, rectified):
+    self.forward(bottom, top)
+
+
 BROKEN = [
     broken(Cube, name="Half", backward=half_backward, says=r"backward to bottom 'x'.* at \(1, 2\) it is"),
     broken(Cube, name="Adding", backward=adding_backward, says=r"must write bottom 0 \('x'\)'s diff"),
@@ -189,6 +207,11 @@ BROKEN = [
     broken(Cube, name="MisshapenOnnx", to_onnx=misshapen_onnx, says="ONNX: "),
     broken(Cube, name="NoOnnx", to_onnx=no_onnx, says=r"ONNX: .*'it' \(NoOnnx\): NoOnnx has no ONNX form"),
     broken(Cube, name="Jagged", forward=jagged_forward, says="never agreed about the slope"),
+    broken(Cube, name="LyingRectifier", rectifies=True, says=r"says rectifies, but y is not max\(0, x\): top 'y'"),
+    broken(Gain, name="LyingAffine", as_affine=affine_without_a_term, says=r"as_affine gives \(g, b\), but y is not"),
+    broken(Gain, name="NotInPlace", forward=twice_in_place, as_affine=affine, says="in place y is not g x"),
+    broken(Gain, name="Absorber", absorbs=("affine",), forward_then=forward_alone, says="forward_then is not forward"),
+    broken(Gain, name="Absorber2", absorbs=("rectified",), forward_then=forward_alone, says="forward_then is not"),
     broken(Gain, name="WritingUpdate", update=writing_update, says="update must add to the diff of parameter 0"),
     broken(Gain, name="WrongUpdate", update=wrong_update, says=r"update of parameter 0: .* at \(\d,\) it is"),
     broken(Gain, name="HungryUpdate", update=hungry_update, says="update changes the diff of top 0"),

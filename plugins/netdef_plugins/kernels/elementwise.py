@@ -61,20 +61,23 @@ def relu_backward(dy, x, dx, slope: float = 0.0) -> None:
 
 @task
 def _sum_two(job, item, thread):
-    n, chunk, y, a, b, p, q = unpack(job, "iiaaarr")
+    n, chunk, y, a, b, p, q, relu = unpack(job, "iiaaarri")
     first, n = span(item, n, chunk)
     y, a, b = shift(y, first), shift(a, first), shift(b, first)
-    for i in range(n):
-        y[i] = p * a[i] + q * b[i]
+    if relu:
+        for i in range(n):
+            v = p * a[i] + q * b[i]
+            y[i] = 0 if v < 0 else v
+    else:
+        for i in range(n):
+            y[i] = p * a[i] + q * b[i]
 
 
-def weighted_sum(arrays: list, weights: list[float], y) -> None:
-    """y = the sum of weight * array; y may be the first array, and no other."""
-    a, p = arrays[0], weights[0]
-    if len(arrays) == 1:
-        run_chunks(_sum_two, y, a, a, float(p), 0.0)
-    for b, q in zip(arrays[1:], weights[1:], strict=True):
-        run_chunks(_sum_two, y, a, b, float(p), float(q))
+def weighted_sum(arrays: list, weights: list[float], y, relu: bool = False) -> None:
+    """y = the sum of weight * array of two or more, rectified where relu is set; y may be the first array, no other."""
+    a, p, last = arrays[0], weights[0], len(arrays) - 1
+    for k in range(1, len(arrays)):
+        run_chunks(_sum_two, y, a, arrays[k], float(p), float(weights[k]), relu and k == last)
         a, p = y, 1.0
 
 

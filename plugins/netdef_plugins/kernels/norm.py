@@ -41,12 +41,17 @@ def sum_of_squares(x, mean, outer, stride, n):
 
 
 @helper
-def affine(x, y, factor, offset, outer, stride, n):
-    """y = factor * x + offset."""
+def affine(x, y, factor, offset, relu, outer, stride, n):
+    """y = factor * x + offset, where relu is set the larger of that and 0; NaN stays NaN."""
     for o in range(outer):
         a, b = shift(x, o * stride), shift(y, o * stride)
-        for i in range(n):
-            b[i] = factor * a[i] + offset
+        if relu:
+            for i in range(n):
+                v = factor * a[i] + offset
+                b[i] = 0 if v < 0 else v
+        else:
+            for i in range(n):
+                b[i] = factor * a[i] + offset
 
 
 @task
@@ -78,9 +83,9 @@ def _batch_backward(job, item, thread):
 
 @task
 def _scale(job, item, thread):
-    x, g, b, y, outer, channels, n, biased = unpack(job, "aaaaiiii")
+    x, g, b, y, outer, channels, n, biased, relu = unpack(job, "aaaaiiiii")
     offset = b[item] if biased else g[item] * 0
-    affine(shift(x, item * n), shift(y, item * n), g[item], offset, outer, channels * n, n)
+    affine(shift(x, item * n), shift(y, item * n), g[item], offset, relu, outer, channels * n, n)
 
 
 @task
@@ -104,14 +109,14 @@ def batch_backward(dy, y, var, dx, eps: float) -> None:
     threads.run(_batch_backward, c, dy, y, var, dx, n, c, y.size // (n * c), float(eps), dtype=y.dtype)
 
 
-def scale(x, g, b, y, inner: int = 0) -> None:
+def scale(x, g, b, y, inner: int = 0, relu: bool = False) -> None:
     """y = g * x + b (or None) for x of shape [..., *g.shape, ...] with `inner` elements behind g's axes; y may be x.
 
-    `inner` 0 stands for x[N, C, ...]. With factors 1 / std and offsets -mean / std this is BatchNorm with given
+    Where relu is set, y is rectified, and NaN stays NaN. `inner` 0 stands for x[N, C, ...]. With factors 1 / std and offsets -mean / std this is BatchNorm with given
     statistics; applied to dy, without b, it is the backward pass.
     """
     outer, channels, n = _split(x, g, inner)
-    threads.run(_scale, channels, x, g, b, y, outer, channels, n, b is not None, dtype=x.dtype)
+    threads.run(_scale, channels, x, g, b, y, outer, channels, n, b is not None, relu, dtype=x.dtype)
 
 
 def scale_update(dy, x, dg, db, inner: int = 0) -> None:
