@@ -1,5 +1,6 @@
 """Images as OpenCV reads and resizes them: BGR, rows from the top, uint8. OpenCV itself comes with an extra."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,17 @@ NATIVE, GRAY, COLOUR = "native", "gray", "colour"
 
 
 def cv2() -> Any:
-    """OpenCV. Raises SourceError with the command that installs it."""
+    """OpenCV. Raises SourceError with the command that installs it.
+
+    Its own warnings, which name no file, are off unless the program used it before.
+    """
+    first = "cv2" not in sys.modules
     try:
         import cv2 as module
     except ImportError as e:
         raise SourceError(f'images need OpenCV: pip install "netdef-nn[images]" ({e})') from None
+    if first:
+        module.utils.logging.setLogLevel(module.utils.logging.LOG_LEVEL_ERROR)
     return module
 
 

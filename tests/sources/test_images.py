@@ -1,5 +1,8 @@
 """Decoding, lists, windows: against OpenCV and against images whose every pixel is known."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -116,3 +119,14 @@ def test_a_square_window_keeps_proportions():
     assert (top, left) == (0, 0)
     with pytest.raises(ValueError):
         warp(X, Window(0, 1, 1, 10, 2, 31, 13), 12, 0, True)
+
+
+def test_opencv_adds_no_lines_of_its_own(tmp_path):
+    code = (
+        "import sys; from netdef.sources import image; from netdef.errors import SourceError\n"
+        "try: image.decode(open(sys.argv[1], 'rb').read())\n"
+        "except SourceError as e: print(e)"
+    )
+    (tmp_path / "cut.png").write_bytes(image.encode(np.zeros((3, 9, 9), np.uint8), "png")[:60])
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "cut.png")], capture_output=True, text=True)
+    assert "cannot be decoded" in done.stdout and not done.stderr
