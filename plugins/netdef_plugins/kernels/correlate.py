@@ -39,9 +39,8 @@ class Geometry(NamedTuple):
     blocks: int
     part: int  # tiles of rows in an item
     some: int  # channels packed at a time
-    b_at: int  # where the packed pixels, the results, a line and the padded copy begin in the scratch of a thread
+    b_at: int  # where the packed pixels, the results and the padded copy begin in the scratch of a thread
     c_at: int
-    line_at: int
     padded_at: int
     work: int
     scaled: int
@@ -131,10 +130,10 @@ def gather(g, x, c0, n0, begin, end, work, offsets, runs, count):
     """Packs `some` channels of x from c0 on into panels; returns the depth of the panels."""
     channels = min(g.some, g.channels - c0)
     source, plane = shift(x, c0 * g.height * g.width), g.height * g.width
-    padded, line = shift(work, g.padded_at), shift(work, g.line_at)
+    padded = shift(work, g.padded_at)
     if not g.plain:
         image = g.groups * g.channels * plane
-        pad_channels(padded, line, shift(source, n0 * image), channels, g.height, g.width, image, g.tall, g.top,
+        pad_channels(padded, shift(source, n0 * image), channels, g.height, g.width, image, g.tall, g.top,
                      g.left, g.sw, g.phases, g.pitch, begin, end)  # fmt: skip
         source, plane = padded, (end - begin) * g.phases * g.pitch
     pack_panels(shift(work, g.b_at), source, channels, plane, g.taps, offsets, runs, count)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import threads
-from .gather import clear, pad_row, part_row, place_taps
+from .gather import clear, part_row, place_taps
 from .native import fields, helper, task, unpack
 from .simd import VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first, total
 
@@ -40,22 +40,20 @@ geometry = fields(Geometry)
 
 
 @helper
-def part_plane(g, x, line, out):
+def part_plane(g, x, out):
     """out[h, phase, pitch]: the plane's rows with zeros around, every sw-th pixel together."""
     for h in range(g.h):
         row = shift(out, h * g.sw * g.pitch)
-        pad_row(line if g.sw > 1 else row, shift(x, h * g.w), g.w, -g.pw, g.sw * g.pitch, ZERO)
-        if g.sw > 1:
-            part_row(row, line, g.sw, g.sw, g.pitch)
+        part_row(row, shift(x, h * g.w), g.w, -g.pw, g.sw, g.sw, g.pitch, g.pitch, ZERO)
     clear(shift(out, g.h * g.sw * g.pitch), VL, ZERO)
 
 
 @helper
 def rooms(g, work):
-    """The taps' offsets, a line and a parted plane, in a thread's scratch."""
-    offsets, line = integers(work), shift(work, 2 * g.kw)
+    """The taps' offsets and a parted plane, in a thread's scratch."""
+    offsets = integers(work)
     place_taps(g.kw, g.dw, g.sw, g.pitch, offsets)
-    return offsets, line, shift(line, g.sw * g.pitch + 2 * VL)
+    return offsets, shift(work, 2 * g.kw)
 
 
 @helper
@@ -65,7 +63,7 @@ def spread_plane(g, dy, out):
     for o in range(g.oh):
         row = shift(out, o * g.wide)
         if g.sw == 1:
-            pad_row(row, shift(dy, o * g.ow), g.ow, left, g.wide, ZERO)
+            part_row(row, shift(dy, o * g.ow), g.ow, left, 1, 1, g.wide, g.wide, ZERO)
         else:
             clear(row, g.wide, ZERO)
             for i in range(g.ow):
@@ -78,8 +76,8 @@ def convolve_plane(job, item, thread):
     """All outputs of one plane."""
     x, w, bias, y, work, table = unpack(job, "aaaaan")
     g = geometry(table)
-    offsets, line, plane = rooms(g, shift(work, thread * g.work))
-    part_plane(g, shift(x, item * g.h * g.w), line, plane)
+    offsets, plane = rooms(g, shift(work, thread * g.work))
+    part_plane(g, shift(x, item * g.h * g.w), plane)
     for m in range(g.rows):
         row = item % g.groups * g.rows + m
         taps, b = shift(w, row * g.kh * g.kw), splat(bias[row] if g.biased else ZERO)
@@ -127,10 +125,10 @@ def sum_plane(job, item, thread):
     """Adds to the weights of one group, image after image."""
     dy, x, dw, work, table = unpack(job, "aaaan")
     g = geometry(table)
-    offsets, line, plane = rooms(g, shift(work, thread * g.work))
+    offsets, plane = rooms(g, shift(work, thread * g.work))
     for n in range(g.batch):
         at = n * g.groups + item
-        part_plane(g, shift(x, at * g.h * g.w), line, plane)
+        part_plane(g, shift(x, at * g.h * g.w), plane)
         for k in range(g.rows * g.kh * g.kw):
             m, a, j = k // (g.kh * g.kw), k // g.kw % g.kh, k % g.kw
             sums = splat(ZERO)
@@ -148,7 +146,7 @@ def sum_plane(job, item, thread):
 def _table(batch, groups, rows, image, out, kernel, stride, pad, dilation, biased, relu, count):
     pitch = out[1] + (kernel[1] - 1) * dilation[1] // stride[1]
     wide = image[1] + (kernel[1] - 1) * dilation[1]
-    work = max(stride[1] * pitch * (image[0] + 1), rows * out[0] * wide) + 2 * kernel[1] + 8 * VL
+    work = max(stride[1] * pitch * image[0], rows * out[0] * wide) + 2 * kernel[1] + 8 * VL
     work = (work + 15) // 16 * 16
     sizes = (batch, groups, rows, *image, *out, *kernel, *stride, *pad, *dilation, pitch, wide, work, biased, relu)
     return np.array(Geometry(*sizes), np.int64), work * count

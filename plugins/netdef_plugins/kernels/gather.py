@@ -1,19 +1,9 @@
 """Reading the pixels that a convolution meets: which runs of memory they are, padded copies, packed panels."""
 
+from .interleave import merge1, merge2, merge4, split1, split2, split4
 from .native import helper
-from .simd import VL, ZERO, load, load_first, shift, splat, split2, split4, store, store_first
+from .simd import VL, ZERO, load, load_first, shift, splat, store, store_first
 from .tile import NR
-
-
-@helper
-def move(dst, src, n):
-    """Copies n floats; up to VL - 1 floats past dst + n are overwritten, nothing past src + n is read."""
-    i = 0
-    while i + VL <= n:
-        store(shift(dst, i), load(shift(src, i)))
-        i += VL
-    if i < n:
-        store(shift(dst, i), load_first(shift(src, i), n - i))
 
 
 @helper
@@ -42,18 +32,43 @@ def find_runs(first, last, rows, width, image, row, step, start, unit, runs):
 
 
 @helper
-def part_row(dst, line, step, phases, pitch):
-    """Piece f < phases of dst gets line[f + step * j] for j < pitch; pieces are `pitch` floats long."""
-    if step == phases == 2 or step == phases == 4:
+def part_row(dst, src, width, left, step, phases, pitch, apart, outside):
+    """Piece f < phases of dst, `apart` floats from the last, gets src[left + f + step * j] for j < pitch, and `outside`
+    where that is not one of 0 .. width - 1."""
+    if step == 1 or step == 2 or step == 4:
         for j in range(0, pitch, VL):
-            if step == 2:
-                split2(shift(line, 2 * j), shift(dst, j), pitch, pitch - j)
+            at = left + step * j
+            s, d, low, high = shift(src, at), shift(dst, j), -at, width - at
+            if step == 1:
+                split1(s, low, high, outside, d, apart, phases, pitch - j)
+            elif step == 2:
+                split2(s, low, high, outside, d, apart, phases, pitch - j)
             else:
-                split4(shift(line, 4 * j), shift(dst, j), pitch, pitch - j)
+                split4(s, low, high, outside, d, apart, phases, pitch - j)
     else:
         for f in range(phases):
             for j in range(pitch):
-                dst[f * pitch + j] = line[f + step * j]
+                at = left + f + step * j
+                dst[f * apart + j] = src[at] if 0 <= at < width else outside
+
+
+@helper
+def merge_row(dst, width, left, step, count, src, apart):
+    """dst[left + f + step * j] = src[f * apart + j] for f < step and j < count, where that is one of 0 .. width - 1."""
+    if step == 1 or step == 2 or step == 4:
+        for j in range(0, count, VL):
+            at = left + step * j
+            d, low, high, a = shift(dst, at), -at, width - at, shift(src, j)
+            if step == 1:
+                merge1(d, low, high, (load(a),))
+            elif step == 2:
+                merge2(d, low, high, (load(a), load(shift(a, apart))))
+            else:
+                b, c = shift(a, apart), shift(a, 2 * apart)
+                merge4(d, low, high, (load(a), load(b), load(c), load(shift(c, apart))))
+    else:
+        for at in range(max(0, left), min(width, left + step * count)):
+            dst[at] = src[(at - left) % step * apart + (at - left) // step]
 
 
 @helper
@@ -64,21 +79,11 @@ def place_taps(taps, spacing, step, pitch, offsets):
 
 
 @helper
-def pad_row(dst, src, width, left, n, outside):
-    """dst = src[left] .. src[left + n - 1], and `outside` where that is not one of 0 .. width - 1."""
-    begin = min(max(0, -left), n)
-    end = max(begin, min(n, width - left))
-    clear(dst, begin, outside)
-    move(shift(dst, begin), shift(src, left + begin), end - begin)
-    clear(shift(dst, end), n - end, outside)
-
-
-@helper
-def pad_channels(dst, line, src, channels, height, width, image, tall, top, left, step, phases, pitch, begin, end):
+def pad_channels(dst, src, channels, height, width, image, tall, top, left, step, phases, pitch, begin, end):
     """Copies the virtual rows begin .. end - 1 of each channel, `tall` of them an image, with zeros around the image.
 
     Row r of image n is the image's row r + top, from column `left` on, in `phases` pieces of `pitch` floats: piece f
-    holds every step-th pixel from the f-th on. `image` is the distance between images in src; `line` is scratch.
+    holds every step-th pixel from the f-th on. `image` is the distance between images in src.
     """
     length = phases * pitch
     for c in range(channels):
@@ -89,9 +94,7 @@ def pad_channels(dst, line, src, channels, height, width, image, tall, top, left
                 clear(d, length, ZERO)
             else:
                 row = shift(src, v // tall * image + (c * height + h) * width)
-                pad_row(line if step > 1 else d, row, width, left, step * pitch, ZERO)
-                if step > 1:
-                    part_row(d, line, step, phases, pitch)
+                part_row(d, row, width, left, step, phases, pitch, pitch, ZERO)
 
 
 @helper

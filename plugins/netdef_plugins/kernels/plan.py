@@ -90,15 +90,14 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     phases, pitch = min(grid.sw, spread_w + 1), grid.qw + spread_w // grid.sw
     b_at = round_up(6 * (size + 1), 16)
     c_at = b_at + some * taps * size + NR
-    line_at = c_at + part * MR * size
-    padded_at = line_at + (0 if plain else round_up(grid.sw * pitch + 64, 16))
+    padded_at = c_at + part * MR * size
     copy = 0 if plain else some * copied_rows(size, grid, tall, spread_h + 1) * phases * pitch
     work = round_up(padded_at + copy + 64, 16)
     geometry = Geometry(
         batch=batch, groups=groups, channels=channels, height=height, width=width, rows=rows, tiles=tiles, taps=taps,
         qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, oh=out[0], ow=out[1], step_h=grid.step_h, step_w=grid.step_w,
         corner=grid.corner, plain=plain, tall=tall, top=min(grid.dh), left=min(grid.dw), phases=phases, pitch=pitch,
-        size=size, blocks=blocks, part=part, some=some, b_at=b_at, c_at=c_at, line_at=line_at, padded_at=padded_at,
+        size=size, blocks=blocks, part=part, some=some, b_at=b_at, c_at=c_at, padded_at=padded_at,
         work=work, **end._asdict(),
     )  # fmt: skip
     table = np.array([*geometry, *tap_offsets(grid, plain, width, phases, pitch)], np.int64)

@@ -222,18 +222,6 @@ def _run(task, x, y, winner, kernel, stride, pad) -> None:
     threads.run(task, items, table, *arrays, dtype=x.dtype)
 
 
-def _run_rows(name: str, x, y, winner, kernel, stride, pad) -> None:
-    """Runs one of pool_rows' tasks, which take float32 alone."""
-    from . import pool_rows
-
-    table, items, _ = _table(x.shape, y.shape[2:], tuple(kernel), tuple(stride), tuple(pad), threads.count())
-    pitch = y.shape[3] + (kernel[1] - 1) // stride[1]
-    room = (stride[1] * pitch * (x.shape[2] + 1) + y.shape[3] + 2 * kernel[1] + 255) // 16 * 16
-    work = threads.scratch("work", room * threads.count())
-    arrays = (x, y) if winner is None else (x, y, winner)
-    threads.run(getattr(pool_rows, name), items, table, *arrays, work, pitch, room)
-
-
 def winners(shape, kernel: Pair) -> np.ndarray:
     """An array for `max_forward` to note each output's winner in: uint8 offsets within the window while they fit."""
     return np.empty(shape, np.uint8 if kernel[0] * kernel[1] <= NOBODY else np.int32)
@@ -245,7 +233,9 @@ def max_forward(x, y, winner, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) ->
     NaN is larger than any number; of equals the first wins; a window without pixels gives 0. `winners` makes `winner`.
     """
     if x.dtype == np.float32 and winner.dtype == np.uint8:
-        return _run_rows("max_rows", x, y, winner, kernel, stride, pad)
+        from . import pool_rows
+
+        return pool_rows.max_forward(x, y, winner, kernel, stride, pad)
     _run(_max_bytes if winner.dtype == np.uint8 else _max_integers, x, y, winner, kernel, stride, pad)
 
 
@@ -257,13 +247,19 @@ def max_backward(dy, winner, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0))
 
 def average_forward(x, y, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """y = the sum of x in each window / the window's size within the padded image."""
-    if x.dtype == np.float32 and kernel != x.shape[2:]:
-        return _run_rows("average_rows", x, y, None, kernel, stride, pad)
+    if x.dtype == np.float32 and tuple(kernel) != x.shape[2:]:
+        from . import pool_rows
+
+        return pool_rows.average_forward(x, y, kernel, stride, pad)
     _run(_average, x, y, None, kernel, stride, pad)
 
 
 def average_backward(dy, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """dx = the sum of dy / size over the windows that hold a pixel."""
+    if dx.dtype == np.float32 and tuple(kernel) != dx.shape[2:]:
+        from . import pool_rows
+
+        return pool_rows.average_backward(dy, dx, kernel, stride, pad)
     _run(_average_backward, dx, dy, None, kernel, stride, pad)
 
 

@@ -58,16 +58,25 @@ def first_lanes(bld, n):
     return bld.icmp_signed("<", lane_indices(32), count)
 
 
+def lanes_between(bld, low, high, first=0):
+    """The mask of the lanes i for which low <= first + i < high, both i64."""
+    kind = ir.VectorType(I32, VL)
+    lanes = ir.Constant(kind, [ir.Constant(I32, first + i) for i in range(VL)])
+    low, high = (splat_value(bld, bld.trunc(n, I32), kind) for n in (low, high))
+    return bld.and_(bld.icmp_signed("<=", low, lanes), bld.icmp_signed("<", lanes, high))
+
+
 def vector_at(bld, p, i=None):
     return bld.bitcast(p if i is None else bld.gep(p, [i]), VECTOR.as_pointer())
 
 
-def masked_load(bld, p, mask):
+def masked_load(bld, p, mask, others=None):
+    """The lanes of the mask from p on; in the rest those of `others`, or zeros."""
     where = vector_at(bld, p)
     kind = ir.FunctionType(VECTOR, [where.type, I32, MASK, VECTOR])
     name = f"llvm.masked.load.v{VL}f32.p0"
     fn = cgutils.get_or_insert_function(bld.module, kind, name)
-    return bld.call(fn, [where, ir.Constant(I32, 4), mask, ir.Constant(VECTOR, None)])
+    return bld.call(fn, [where, ir.Constant(I32, 4), mask, others or ir.Constant(VECTOR, None)])
 
 
 def masked_store(bld, p, value, mask):
@@ -130,55 +139,6 @@ def store_first(typingctx, p, v, n):
 
 
 @intrinsic
-def store_interleaved(typingctx, p, a, b, c, d):
-    """Stores a[0], b[0], c[0], d[0], a[1], ... from p on."""
-
-    def codegen(context, bld, signature, args):
-        p, vectors = args[0], args[1:]
-        double = [ir.Constant(ir.VectorType(I32, 2 * VL), [i // 2 + i % 2 * VL for i in range(2 * VL)])]
-        pairs = [bld.shuffle_vector(vectors[i], vectors[i + 2], *double) for i in range(2)]
-        for part in range(4):
-            first = part * VL // 2
-            picks = [first + i // 2 + i % 2 * 2 * VL for i in range(VL)]
-            out = bld.shuffle_vector(*pairs, ir.Constant(ir.VectorType(I32, VL), picks))
-            bld.store(out, vector_at(bld, p, ir.Constant(I64, part * VL)), align=4)
-        return context.get_dummy_value()
-
-    return types.void(p, vec, vec, vec, vec), codegen
-
-
-def _make_split(step):
-    @intrinsic
-    def split(typingctx, src, dst, apart, n):
-        """The first n <= VL of every step-th float of src to dst, those beside them to dst + apart, and so on."""
-
-        def codegen(context, bld, signature, args):
-            src, dst, apart, n = args
-            parts = {0: [bld.load(vector_at(bld, src, ir.Constant(I64, i * VL)), align=4) for i in range(step)]}
-            # Each round parts even from odd lanes, so that part f is left with the floats f, f + step, ...
-            for level in range(step.bit_length() - 1):
-                halved = {}
-                for f, vectors in parts.items():
-                    for odd in range(2):
-                        picks = ir.Constant(ir.VectorType(I32, VL), [2 * i + odd for i in range(VL)])
-                        pairs = zip(vectors[::2], vectors[1::2], strict=True)
-                        halved[f + (odd << level)] = [bld.shuffle_vector(a, b, picks) for a, b in pairs]
-                parts = halved
-            mask = first_lanes(bld, n)
-            for f in range(step):
-                where = bld.gep(dst, [bld.mul(apart, ir.Constant(I64, f))])
-                masked_store(bld, where, parts[f][0], mask)
-            return context.get_dummy_value()
-
-        return types.void(src, src, types.intp, types.intp), codegen
-
-    return split
-
-
-split2, split4 = _make_split(2), _make_split(4)
-
-
-@intrinsic
 def splat(typingctx, x):
     """x in every lane."""
 
@@ -226,6 +186,17 @@ _binary(operator.add, "fadd")
 _binary(operator.sub, "fsub")
 _binary(operator.mul, "fmul")
 _binary(operator.truediv, "fdiv")
+
+
+@intrinsic
+def below_zero(typingctx, v, a, b):
+    """a in the lanes where v is less than zero, else b."""
+
+    def codegen(context, bld, signature, args):
+        v, a, b = args
+        return bld.select(bld.fcmp_ordered("<", v, ir.Constant(VECTOR, None)), a, b)
+
+    return vec(vec, vec, vec), codegen
 
 
 @intrinsic

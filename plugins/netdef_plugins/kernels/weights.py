@@ -132,7 +132,7 @@ def sum_share(job, item, thread):
         source, n0 = x, first // (g.qh * g.qw)
         if not g.plain:
             source, plane = padded, (end - begin) * g.pitch
-            pad_channels(padded, padded, shift(x, n0 * image), channels, g.height, g.width, image, g.tall, g.top,
+            pad_channels(padded, shift(x, n0 * image), channels, g.height, g.width, image, g.tall, g.top,
                          g.left, 1, 1, g.pitch, begin, end)  # fmt: skip
         place_lines(g, channels, plane, offsets, lines)
         multiply(source, lines, tiles, runs, turned, g.panels, g.size, last - first, sums, block > begun)

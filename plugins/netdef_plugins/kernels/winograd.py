@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from .gather import find_runs, pad_channels
+from .interleave import merge4
 from .native import fields, helper, task, unpack
-from .simd import ONE, VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first, store_interleaved
+from .simd import ONE, VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first
 from .squares import result_square, see_square, weigh_square
 from .tile import make_tile
 from .turn import turn
@@ -40,8 +41,7 @@ class Geometry(NamedTuple):
     size: int  # squares in a block
     blocks: int
     some: int  # tiles of rows multiplied at a time
-    line_at: int  # where a line, the padded copy, packed squares, a single one, transformed ones and products begin
-    padded_at: int
+    padded_at: int  # where the padded copy, packed squares, a single one, transformed ones and products begin
     packed_at: int
     room_at: int
     seen_at: int
@@ -91,7 +91,7 @@ def copy_square(n, dst, src, pitch, count):
 def see_block(g, x, first, last, work, seen):
     """seen[point, panel, c, WN]: the squares first .. last - 1 of all channels."""
     runs, packed, room = integers(work), shift(work, g.packed_at), shift(work, g.room_at)
-    line, padded = shift(work, g.line_at), shift(work, g.padded_at)
+    padded = shift(work, g.padded_at)
     panels = (last - first + WN - 1) // WN
     n0 = first // (g.qh * g.qw)
     begin = first // g.qw % g.qh * 4
@@ -101,7 +101,7 @@ def see_block(g, x, first, last, work, seen):
     count = find_runs(first, last, g.qh, g.qw, g.tall * row, 4 * row, 1, start, WN, runs)
     x, points = shift(x, n0 * image), g.n * g.n
     for c in range(g.channels):
-        pad_channels(padded, line, shift(x, c * g.height * g.width), 1, g.height, g.width, image, g.tall, g.top, g.left,
+        pad_channels(padded, shift(x, c * g.height * g.width), 1, g.height, g.width, image, g.tall, g.top, g.left,
                      4, 4, g.pitch, begin, end)  # fmt: skip
         for r in range(count):
             q = runs[3 * r + 1]
@@ -134,7 +134,7 @@ def line_up(square, f, b, relu, lines):
         y2, y3 = fma(load(shift(s, 2 * VL)), f, b), fma(load(shift(s, 3 * VL)), f, b)
         if relu:
             y0, y1, y2, y3 = greater(zero, y0), greater(zero, y1), greater(zero, y2), greater(zero, y3)
-        store_interleaved(shift(lines, 4 * i * WN), y0, y1, y2, y3)
+        merge4(shift(lines, 4 * i * WN), 0, 4 * VL, (y0, y1, y2, y3))
 
 
 @helper

@@ -33,8 +33,7 @@ def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, 
     some = max(1, min(tiles, PRODUCTS // (size * n * n * WM)))
     pitch, tall = qw + 1, (qh - 1) * 4 + n
     lines, images = (size - 1) // qw + 2, (size - 1) // (qh * qw) + 2
-    line_at = round_up(6 * (size + 1), 16)
-    padded_at = line_at + round_up(4 * pitch + 64, 16)
+    padded_at = round_up(6 * (size + 1), 16)
     packed_at = padded_at + round_up((4 * lines + (n - 4) * images + n) * 4 * pitch + 64, 16)
     room_at = packed_at + round_up(panels * n * n * WN + 64, 16)
     seen_at = room_at + 80 * VL + 16 * WN
@@ -43,7 +42,7 @@ def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, 
     geometry = winograd.Geometry(
         n=n, batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, tiles=tiles,
         qh=qh, qw=qw, oh=out[0], ow=out[1], tall=tall, top=-pad[0], left=-pad[1], pitch=pitch, size=size, blocks=blocks,
-        some=some, line_at=line_at, padded_at=padded_at, packed_at=packed_at, room_at=room_at, seen_at=seen_at,
+        some=some, padded_at=padded_at, packed_at=packed_at, room_at=room_at, seen_at=seen_at,
         products_at=products_at, work=work, **end._asdict(),
     )  # fmt: skip
     return Plan(np.array(geometry, np.int64), blocks * groups, work * threads.count(), tiles)
