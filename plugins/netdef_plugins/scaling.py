@@ -103,10 +103,11 @@ class Scale(Along):
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
         g = self.operand(bottom)
         dy = self.fold(g, top[0].diff)
+        db = self.blobs[-1].diff if self.param.bias_term else None
         if len(bottom) == 1:
-            add_products(self.fold(g, bottom[0].data), dy, g.diff)
-        if self.param.bias_term:
-            add_sums(dy, self.blobs[-1].diff)
+            add_products(self.fold(g, bottom[0].data), dy, g.diff, db)
+        elif db is not None:
+            add_sums(dy, db)
 
     def macs(self, bottom_shapes, top_shapes):
         return math.prod(top_shapes[0])
@@ -171,15 +172,17 @@ def scale(x: np.ndarray, g: np.ndarray, b: np.ndarray | None, y: np.ndarray, rel
             np.maximum(yi, 0, out=yi)
 
 
-def add_products(x: np.ndarray, dy: np.ndarray, dg: np.ndarray) -> None:
-    """dg += x * dy, summed over outer and inner."""
+def add_products(x: np.ndarray, dy: np.ndarray, dg: np.ndarray, db: np.ndarray | None = None) -> None:
+    """dg += x * dy and db (or None) += dy, summed over outer and inner."""
     if has_rows(x):
         from .kernels import norm
 
-        norm.scale_update(dy, x, dg, None, x.shape[2])
+        norm.scale_update(dy, x, dg, db, x.shape[2])
         return
     for xi, dyi in slabs(x, dy):
         dg += np.einsum("ods,ods->d", xi, dyi).reshape(dg.shape)
+    if db is not None:
+        add_sums(dy, db)
 
 
 def add_sums(dy: np.ndarray, db: np.ndarray) -> None:

@@ -19,14 +19,18 @@ def sum_of(x, outer, stride, n):
 
 
 @helper
-def sum_of_products(x, y, outer, stride, n):
-    s = 0.0
+def sums(dy, y, outer, stride, n):
+    """The sum of dy, and that of dy * y."""
+    first = second = 0.0
     for o in range(outer):
-        part, a, b = x[0] * 0, shift(x, o * stride), shift(y, o * stride)
+        a, b = shift(dy, o * stride), shift(y, o * stride)
+        alone = product = dy[0] * 0
         for i in range(n):
-            part += a[i] * b[i]
-        s += part
-    return s
+            alone += a[i]
+            product += a[i] * b[i]
+        first += alone
+        second += product
+    return first, second
 
 
 @helper
@@ -71,9 +75,9 @@ def _batch(job, item, thread):
 def _batch_backward(job, item, thread):
     dy, y, var, dx, outer, channels, n, eps = unpack(job, "aaaaiiir")
     dy, y, dx, stride = shift(dy, item * n), shift(y, item * n), shift(dx, item * n), channels * n
+    alone, product = sums(dy, y, outer, stride, n)
     zero = var[item] * 0
-    first = zero + sum_of(dy, outer, stride, n) / (outer * n)
-    second = zero + sum_of_products(dy, y, outer, stride, n) / (outer * n)
+    first, second = zero + alone / (outer * n), zero + product / (outer * n)
     factor = 1 / math.sqrt(var[item] + eps)
     for o in range(outer):
         a, b, c = shift(dy, o * stride), shift(y, o * stride), shift(dx, o * stride)
@@ -92,9 +96,10 @@ def _scale(job, item, thread):
 def _scale_update(job, item, thread):
     dy, x, dg, db, outer, channels, n, biased = unpack(job, "aaaaiiii")
     dy, x = shift(dy, item * n), shift(x, item * n)
-    dg[item] += sum_of_products(dy, x, outer, channels * n, n)
+    alone, product = sums(dy, x, outer, channels * n, n)
+    dg[item] += product
     if biased:
-        db[item] += sum_of(dy, outer, channels * n, n)
+        db[item] += alone
 
 
 def batch(x, y, mean, var, eps: float) -> None:
