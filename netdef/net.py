@@ -132,10 +132,10 @@ class Net:
         ]
 
     def _fuse(self, hidden: bool) -> None:
-        """Find the runs of layers that one does; where nobody looks, all of a run's tops are one memory."""
+        """Find the runs of layers, first: last, that one does; where nobody looks, a run's tops are one memory."""
         found = Fusion(self.layers, self.bottoms, self.tops, self._weighs, self.runs_backward, hidden)
-        self._runs = found.runs()
-        for first, last in self._runs.items():
+        self.runs = found.runs()
+        for first, last in self.runs.items():
             for i in range(first, last):
                 self.tops[i][0].share_data(self.tops[last][0])
 
@@ -211,7 +211,7 @@ class Net:
             self._plan_is_stale = False
         loss, i, end = 0.0, start, len(self.layers) - 1 if end is None else end
         while i <= end:
-            last = self._runs.get(i, i)
+            last = self.runs.get(i, i)
             last = last if last <= end else i
             loss += self._forward(i, last)
             i = last + 1

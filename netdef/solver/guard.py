@@ -1,11 +1,12 @@
 """Looks into every pass for values that are not finite, for a hundredth of a step's time."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from netdef.blob import Blob
+from netdef.layer import Layer
 from netdef.net import Net
 
 LEAST = 1 << 14
@@ -22,8 +23,10 @@ class Guard:
     Blobs that no loss depends on are read whole in every pass. A NaN elsewhere reaches the loss or a gradient, unless a
     layer hides it, as ReLU hides -inf. So of the others, too, each pass reads what is small, and of what is large as
     much as the time allows, another part each time. A gradient that reaches no parameter does no harm: those of blobs
-    take turns.
+    take turns. What a layer hands to one that it does along is never in memory; there the weights are read instead.
     """
+
+    spares_runs = True
 
     def __init__(self, net: Net):
         idle = _idle(net)
@@ -32,6 +35,7 @@ class Guard:
             [b for b, down in zip(bottoms, downs, strict=True) if down]
             for bottoms, downs in zip(net.bottoms, net.propagate_down, strict=True)
         ]
+        self._weights = {net.runs[k]: _blobs(net.layers[k : net.runs[k] + 1]) for k in net.runs}
         size = sum(top.count for tops in self._tops for top, whole in tops if not whole)
         self._parts, self._pass = max(1, WORK * size // max(1, _work(net))), 0
         self._bad = ""
@@ -44,13 +48,18 @@ class Guard:
     def forward(self, net: Net, i: int) -> None:
         self._pass += i == 0
         for k, (top, whole) in enumerate(self._tops[i]):
-            if not _is_finite(top.data if whole else self._part(top.data)):
-                self._bad = self._bad or f"top {k} of layer '{net.layers[i].name}' is not finite"
+            self._see(top.data if whole else self._part(top.data), f"top {k} of", net, i)
+        for blob in self._weights.get(i, ()):
+            self._see(self._part(blob.data), "a parameter that is used up to", net, i)
 
     def backward(self, net: Net, i: int) -> None:
         for blob in self._bottoms[i] if (i + self._pass) % ROUND == 0 else ():
-            if not _is_finite(self._part(blob.diff)):
-                self._bad = self._bad or f"a gradient made by layer '{net.layers[i].name}' is not finite"
+            self._see(self._part(blob.diff), "a gradient made by", net, i)
+
+    def _see(self, x: np.ndarray, what: str, net: Net, i: int) -> None:
+        flat = x.reshape(-1)
+        if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
+            self._bad = self._bad or f"{what} layer '{net.layers[i].name}' is not finite"
 
     def _part(self, x: np.ndarray) -> np.ndarray:
         """What this pass reads of x."""
@@ -61,9 +70,8 @@ class Guard:
         return x.reshape(-1)[start : start + size]
 
 
-def _is_finite(x: np.ndarray) -> bool:
-    flat = x.reshape(-1)
-    return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+def _blobs(layers: Sequence[Layer]) -> list[Blob]:
+    return [blob for layer in layers for blob in layer.blobs]
 
 
 def _work(net: Net) -> int:

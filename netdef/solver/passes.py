@@ -9,14 +9,20 @@ from netdef.net import Net
 
 
 def forward(net: Net, looks: Sequence[Any] = ()) -> float:
-    """The loss; each look's forward(net, i) is called while the tops of layer i still hold what it made."""
+    """The loss; each look's forward(net, i) is called while the tops of layer i still hold what it made.
+
+    Where every look `spares_runs`, layers that the one before does along stay so: it is called for the last of them.
+    """
     if not looks:
         return net.forward()
-    loss = 0.0
-    for i in range(len(net.layers)):
-        loss += net.forward(i, i)
+    apart = not all(getattr(look, "spares_runs", False) for look in looks)
+    loss, i = 0.0, 0
+    while i < len(net.layers):
+        last = i if apart else net.runs.get(i, i)
+        loss += net.forward(i, last)
         for look in looks:
-            look.forward(net, i)
+            look.forward(net, last)
+        i = last + 1
     return loss
 
 

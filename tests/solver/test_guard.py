@@ -98,6 +98,33 @@ def test_a_weight_is_named(tmp_path, value, behind):
         solver.step(1)
 
 
+CONV = 'convolution_param { num_output: 2 kernel_size: 1 weight_filler { type: "xavier" } }'
+
+
+@pytest.mark.parametrize("plan", [False, True])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_weight_is_named_where_one_layer_does_the_next_along(tmp_path, plan, in_place):
+    """Nothing but the weight itself shows it: -inf times what is above 0 is -inf, and ReLU makes that 0."""
+    relu = "conv" if in_place else "relu"
+    layers = layer("Convolution", "x", "conv", CONV) + layer("ReLU", "conv", relu) + HEAD.format(last=relu)
+    solver = made(tmp_path, layers, np.ones((64, 4)), np.arange(64) % 2.0, plan=plan)
+    solver.step(1)
+    solver.net.params["conv_"][0].data[1, 1] = -np.inf
+    with pytest.raises(DivergenceError, match=r"parameter 0 of layer 'conv_' \(1 of 8 values"):
+        solver.step(1)
+
+
+def test_watching_keeps_layers_together(tmp_path):
+    """What one layer does along, it does along in training too."""
+    layers = layer("Convolution", "x", "conv", CONV) + layer("ReLU", "conv", "conv") + HEAD.format(last="conv")
+    solver = made(tmp_path, layers, np.ones((64, 4)), np.arange(64) % 2.0, statistics_interval=0)
+    assert len(solver.net.runs) == 1
+    relu = next(each for each in solver.net.layers if each.type == "ReLU")
+    relu.forward = None  # whoever calls it by itself fails
+    solver.step(2)
+    assert relu.passes == 2
+
+
 def test_a_weight_that_reaches_no_loss_is_named(tmp_path):
     solver = made(tmp_path, dense("x", "aside") + HEAD.format(last="x"), np.ones((64, 4)), np.arange(64) % 2.0)
     solver.net.params["aside_"][0].data[1, 1] = np.nan
