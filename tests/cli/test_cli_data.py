@@ -57,6 +57,13 @@ def test_a_missing_original_is_named(run, tmp_path):
     assert done.status == 1 and "data_batch_1.bin" in done.err
 
 
+def test_a_download_that_fails_is_one_line(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("netdef.sources.originals.MNIST", "http://127.0.0.1:9/")
+    done = run("data", "mnist", tmp_path / "new", tmp_path / "out", "--download")
+    assert done.status == 1 and done.err.startswith("netdef: error: cannot fetch http://127.0.0.1:9/train-images")
+    assert done.err.count("\n") == 1 and "give its folder" in done.err and not (tmp_path / "out").exists()
+
+
 def test_cifar10(run, tmp_path):
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
         (tmp_path / f"{name}.bin").write_bytes(RNG.integers(0, 10, (3, 3073)).astype(np.uint8).tobytes())
@@ -107,6 +114,7 @@ def test_encoded_images(run, photos):
     assert stored.startswith(b"\xff\xd8") and image.decode(stored).shape == (3, 4, 5)
     done = run("data", "images", "list.txt", "bad", "--root", "photos/", "--encoded", "--encode-type", "doc")
     assert done.status == 1 and "cannot encode images as 'doc'; want jpg or png" in done.err
+    assert "--skip-bad" not in done.err and not (photos / "bad").exists()
 
 
 def test_images_in_parts(run, photos):

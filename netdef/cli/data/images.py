@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         raise flags.UsageError("--encode-type goes with --encoded")
     if wanted and args.label_count:
         raise flags.UsageError("--label-count and shares do not go together: a vector is no class to share out")
-    image.cv2()  # says at once what is missing
+    image.encode(np.zeros((1, 1, 1), np.uint8), args.encode_type or "png")  # says at once what is wrong or missing
     listed, out = Path(args.list), Path(args.out)
     entries = read_list(listed, args.label_count)
     labels = np.array([0 if args.label_count else label for _, label in entries])

@@ -1,6 +1,7 @@
 """What `netdef data mnist` and `netdef data cifar10` have in common."""
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,13 @@ def _items(images: Any, labels: Any) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _download(base: str, files: dict[str, str], folder: Path) -> None:
-    from netdef.report.progress import bar
+    from netdef.report.terminal import is_terminal
     from netdef.sources.originals import download
+
+    if not is_terminal(sys.stderr):
+        download(base, files, folder)
+        return
+    from netdef.report.progress import bar
 
     with bar() as progress:
         task = progress.add_task("fetching")
