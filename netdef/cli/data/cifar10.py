@@ -9,7 +9,7 @@ from netdef.cli.data import originals
 HELP = """\
 SOURCE is CIFAR-10's binary version: the archive cifar-10-binary.tar.gz, or the folder it is in or was unpacked to.
 OUT is a folder; cifar10_train_lmdb and cifar10_test_lmdb are made in it, 3 x 32 x 32 and a label each. Colours stay in
-the files' order, red first, as Caffe's own tool leaves them; netdef data show, which takes blue for first, swaps the two.
+the files' order, red first, as with Caffe's own tool; netdef data show takes blue for first: its sheet swaps the two.
 
 examples:
   netdef data cifar10 cifar10 models/cifar10_quick
