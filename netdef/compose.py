@@ -8,7 +8,7 @@ from netdef_proto import netdef_pb2
 
 from netdef.errors import PluginError
 from netdef.merge import form, same, widen
-from netdef.options import Block, Enum, Field, scalar
+from netdef.options import Block, Enum, Field, scalar, several
 
 PACKAGE = "netdef"
 FIRST_NUMBER = 20000  # of plugins' fields: names are what a prototxt holds, so numbers only have to be free
@@ -99,6 +99,10 @@ class Composition:
 
     def _reconcile(self, provider: str, message: Any, there: Any, new: Any, of_class: bool) -> None:
         key = (message.name, there.name)
+        caffes = of_class and key not in self.owners and there.type == new.type
+        if caffes and (there.label, new.label) == (_Proto.LABEL_OPTIONAL, _Proto.LABEL_REPEATED):
+            self._add_several(provider, message, new)
+            return
         before, other = form(there), next(iter(self.owners.get(key, ())), "Caffe's schema")
         loose = key in self.owners and key not in self.shared
         try:
@@ -112,6 +116,15 @@ class Composition:
                 f"option '{there.name}' of {message.name} is declared one way by {other}, another way by {provider}: "
                 f"{e}; deny one of the two plugins"
             ) from None
+
+    def _add_several(self, provider: str, message: Any, field: Any) -> None:
+        """Room for several values of an option of which Caffe's schema has one."""
+        name = several(field.name)
+        if all(f.name != name for f in message.field):
+            message.field.append(_copy(field))
+            message.field[-1].name, message.field[-1].number = name, _free_number(message)
+            self.owners[message.name, name] = []
+        self._note(message.name, name, provider, True)
 
     def _add_values(self, provider: str, message: Any, name: str, enum: Enum, of_class: bool = True) -> None:
         there = next((e for e in message.enum_type if e.name == name), None)

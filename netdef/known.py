@@ -16,6 +16,14 @@ def table() -> dict[str, list[str]]:
     return found
 
 
+@lru_cache(maxsize=1)
+def needs() -> dict[str, list[str]]:
+    """The others of these distributions that one needs."""
+    text = resources.files("netdef").joinpath("known.tsv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    return {row["distribution"]: row["needs"].split() for row in rows}
+
+
 def of_type(name: str, installed: Container[str] = ()) -> str:
     """Which distribution to install for a layer type, as the end of a message; empty where none is known."""
     return _hint(name, installed)
@@ -28,4 +36,9 @@ def of_field(message: str, field: str) -> str:
 
 def _hint(name: str, installed: Container[str] = ()) -> str:
     found = [distribution for distribution in table().get(name, []) if distribution not in installed]
-    return f"; install {' or '.join(found)}, which provides it (pip install plugins/{found[0]})" if found else ""
+    if not found:
+        return ""
+    first = [name for name in needs().get(found[0], []) if name not in installed]
+    command = " ".join(f"plugins/{name}" for name in (*first, found[0]))
+    also = f" (it needs {' and '.join(first)})" if first else ""
+    return f"; install {' or '.join(found)}{also}, which provides it (pip install {command})"

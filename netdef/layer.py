@@ -102,6 +102,8 @@ class Layer(ABC):
     is_loss: ClassVar[bool] = False
     """Whether the first top is a loss, with loss_weight 1 unless the prototxt says otherwise."""
 
+    no_onnx: ClassVar[str] = ""
+    """Why there is no ONNX form, where there can be none: what to_onnx then says."""
     role: ClassVar[str] = ""
     """A part it plays for the engine: "split" is what the engine inserts where a blob has several readers."""
 
@@ -155,7 +157,7 @@ class Layer(ABC):
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         """The names of the outputs, made with graph.op, graph.const and graph.weight."""
-        raise ExportError(f"{self.type} has no ONNX form")
+        raise ExportError(f"{self.type} has no ONNX form{': ' * bool(self.no_onnx)}{self.no_onnx}")
 
     def as_affine(self) -> tuple[np.ndarray, np.ndarray] | None:
         """(g, b) where, in TEST, y = g x + b with a number of each for every channel (axis 1); None where it is not.

@@ -5,6 +5,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2
 
 from netdef.errors import LayerError, PluginError
+from netdef.options import several
 
 Proto = descriptor_pb2.FieldDescriptorProto
 _REPEATED = Proto.LABEL_REPEATED
@@ -54,22 +55,28 @@ def read_as(message: Any, view: Any) -> Any:
     """
     out = view()
     for field, value in message.ListFields():
-        to = view.DESCRIPTOR.fields_by_name[field.name]
+        to = view.DESCRIPTOR.fields_by_name[option_of(field)]
         given = list(value) if _is_repeated(field) else [value]
         if not _is_repeated(to) and len(given) > 1:
-            raise LayerError(f"option '{field.name}' takes one value, got {len(given)}")
+            raise LayerError(f"option '{to.name}' takes one value, got {len(given)}")
         if to.message_type is not None:
             _copy_messages(given, out, to)
             continue
         read = [_read(x, field, to) for x in given]
         try:
             if _is_repeated(to):
-                getattr(out, field.name).extend(read)
+                getattr(out, to.name).extend(read)
             else:
-                setattr(out, field.name, read[0])
+                setattr(out, to.name, read[0])
         except (TypeError, ValueError) as e:
-            raise LayerError(f"option '{field.name}': {e}") from None
+            raise LayerError(f"option '{to.name}': {e}") from None
     return out
+
+
+def option_of(field: Any) -> str:
+    """The name of the option whose values a field of a composed message holds: its own, or of `several`."""
+    plain = str(field.name.lower())
+    return plain if field.name == several(plain) and plain in field.containing_type.fields_by_name else str(field.name)
 
 
 def _copy_messages(given: list[Any], out: Any, to: Any) -> None:

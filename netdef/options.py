@@ -88,6 +88,9 @@ class Block:
 
     Blocks of one name from several plugins are read as one that holds the fields of all. A class that names its own
     Block in `options` still gets its own defaults and types, whatever the others declare; see netdef.schema.
+
+    A class may also take several values of an option of which Caffe's schema has one: then a prototxt may give it more
+    than once, and only classes that say so make such a layer. `claims` sees those values in capitals, see `several`.
     """
 
     name: str = ""
@@ -106,6 +109,14 @@ class Block:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise PluginError(f"{self.name or self.message} declares option '{twice}' twice")
+
+
+def several(name: str) -> str:
+    """The field that holds an option given more than once, where Caffe's schema has one value: KERNEL_SIZE.
+
+    The option itself stays as it was, so that scripts may still set it. Of the same length, so places in texts stay.
+    """
+    return name.upper()
 
 
 def scalar(name: str) -> bool:

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from google.protobuf.message import Message
+
 from netdef.blame import blamed, named
 from netdef.errors import LayerError, NetdefError, PluginError
 from netdef.graph.arity import arity_fault
 from netdef.graph.filter import place
 from netdef.loading import distribution
+from netdef.merge import option_of
 from netdef.options import Block, Enum
 from netdef.registry import Provided, Registry
 from netdef.schema import Schema
@@ -65,9 +68,21 @@ def _unread(layer: Any, claim: Provided, registry: Registry, alone: bool) -> str
         if field.name == own:
             unread = _unread_in(field.name, value, claim, registry.schema, alone)
         else:
-            unread = "" if alone or _is_read(field, claim, registry.schema) else f"does not read {field.name}"
+            unread = "" if alone else _unread_elsewhere(field, value, claim, registry.schema)
         if unread:
             return unread
+    return ""
+
+
+def _unread_elsewhere(field: Any, value: Any, claim: Provided, schema: Schema) -> str:
+    """The same for a field beside the class's own block, and for what others added to the block that it is."""
+    if not _is_read(field, claim, schema):
+        return f"does not read {field.name}"
+    message = value.DESCRIPTOR.name if isinstance(value, Message) else ""
+    for inner, _ in value.ListFields() if message else ():
+        owners = schema.owners(message, inner.name)
+        if owners and not _has(owners, claim):
+            return f"does not read {inner.name} of {field.name}"
     return ""
 
 
@@ -75,8 +90,9 @@ def _unread_in(name: str, block: Any, claim: Provided, schema: Schema, alone: bo
     options = claim.thing.options
     declared = {field.name: field for field in options.fields} if isinstance(options, Block) else {}
     for field, value in block.ListFields():
-        if field.name not in declared and not _is_read(field, claim, schema, alone):
-            return f"does not read {field.name} of {name}"
+        option = option_of(field)
+        if option not in declared and not _is_read(field, claim, schema, alone):
+            return f"takes one {option} of {name}" if option != field.name else f"does not read {option} of {name}"
         if field.enum_type is not None:
             kind = declared[field.name].type if field.name in declared else None
             for word in _words(field, value):

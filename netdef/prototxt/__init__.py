@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from netdef.errors import PrototxtError
+from netdef.merge import option_of
 from netdef.prototxt.check import Checker, reworded
 from netdef.prototxt.origin import clear_origins, set_origins
 from netdef.prototxt.scan import Source, scan
@@ -71,7 +72,7 @@ def parse(
     checker = Checker(source, strict, training, types)
     checker.check(entries, message.DESCRIPTOR)
     try:
-        text_format.Parse(_blank(source.text, checker.spans), message)
+        text_format.Parse(_renamed(_blank(source.text, checker.spans), checker.several), message)
     except Exception as error:  # protobuf documents ParseError alone, yet lets others through for odd escapes
         raise reworded(error, source, entries, message.DESCRIPTOR) from None
     set_origins(message, entries, source)
@@ -85,7 +86,12 @@ def write(message: Message) -> str:
     copy = type(message)()
     copy.CopyFrom(message)
     clear_origins(copy)
-    return text_format.MessageToString(copy, as_utf8=True, use_index_order=True)
+    text = text_format.MessageToString(copy, as_utf8=True, use_index_order=True)
+    fields = (f for m in message.DESCRIPTOR.file.message_types_by_name.values() for f in m.fields)
+    names = "|".join({f.name for f in fields if option_of(f) != f.name})
+    return (
+        re.sub(rf"^ *(?:{names})(?=[ :])", lambda found: found[0].lower(), text, flags=re.MULTILINE) if names else text
+    )
 
 
 def _load(filename: str) -> bytes:
@@ -119,6 +125,15 @@ def _blank(text: str, spans: list[tuple[int, int]]) -> str:
     for start, end in sorted(spans):
         parts += [text[position:start], re.sub(r"[^\n]", " ", text[start:end])]
         position = end
+    return "".join([*parts, text[position:]])
+
+
+def _renamed(text: str, names: list[tuple[int, str]]) -> str:
+    """The text with other names, of the same length, at some places."""
+    parts, position = [], 0
+    for start, name in sorted(names):
+        parts += [text[position:start], name]
+        position = start + len(name)
     return "".join([*parts, text[position:]])
 
 

@@ -1,6 +1,7 @@
 """Names and values of scanned text held against a message's descriptor."""
 
 import difflib
+from collections import Counter
 from collections.abc import Container
 from typing import Any
 
@@ -8,6 +9,7 @@ from google.protobuf import text_format
 
 from netdef import known
 from netdef.errors import NetdefError, PrototxtError
+from netdef.options import several
 from netdef.prototxt import harmless
 from netdef.prototxt.scan import Entry, Source, Value, scalars
 
@@ -44,6 +46,8 @@ class Checker:
         self.types = types
         self._layer: list[Entry] = []
         self.spans: list[tuple[int, int]] = []
+        self.several: list[tuple[int, str]] = []
+        """Where an option has another name than it is given."""
         self._notes: dict[tuple[str, str], list[int]] = {}
 
     def notes(self) -> list[str]:
@@ -55,13 +59,21 @@ class Checker:
 
     def check(self, entries: list[Entry], message: Any) -> None:
         seen: dict[str, Entry] = {}
+        counts = Counter(entry.name for entry in entries)
         for entry in entries:
             field = message.fields_by_name.get(entry.name)
             if field is None:
                 self._ignore(entry, self._reason(entry, message), self._unknown(entry, message))
-            elif is_repeated(field) or self._once(entry, message, seen):
+            elif is_repeated(field) or self._several(entry, message, counts) or self._once(entry, message, seen):
                 for value in entry.values:
                     self._value(entry, value, field, message)
+
+    def _several(self, entry: Entry, message: Any, counts: Counter[str]) -> bool:
+        """Whether an option of one value is given more than once and a plugin takes it, see options.several."""
+        if several(entry.name) not in message.fields_by_name or not (entry.listed or counts[entry.name] > 1):
+            return False
+        self.several.append((entry.start, several(entry.name)))
+        return True
 
     def _once(self, entry: Entry, message: Any, seen: dict[str, Entry]) -> bool:
         where = f"{entry.name!r} in {message.name}"
@@ -72,7 +84,9 @@ class Checker:
         first = seen.setdefault(entry.name, entry)
         if first is not entry:
             line = self.source.line(first.start)
-            raise self.source.error(entry.start, f"{where} takes one value, but line {line} gives it already")
+            hint = known.of_field(message.name, several(entry.name))
+            error = self.source.error(entry.start, f"{where} takes one value, but line {line} gives it already{hint}")
+            raise error
         return True
 
     def _value(self, entry: Entry, value: Value, field: Any, message: Any) -> None:

@@ -8,6 +8,7 @@ import netdef_proto
 
 from netdef.graph.arity import spelled
 from netdef.layer import Layer, Loss, Metric, Source
+from netdef.merge import option_of
 from netdef.options import Block
 from netdef.prototxt.check import is_repeated
 from netdef.registry import Plugin, Provided, Registry
@@ -160,7 +161,9 @@ def _messages(registry: Registry, options: str | Block) -> dict[str, list[Option
     while left:
         message = left.pop(0)
         if message.name not in found:
-            found[message.name] = [_option(registry, message, field) for field in message.fields]
+            # what holds several values of an option is no option itself
+            fields = [field for field in message.fields if option_of(field) == field.name]
+            found[message.name] = [_option(registry, message, field) for field in fields]
             left += [field.message_type for field in message.fields if field.message_type is not None]
     return found
 

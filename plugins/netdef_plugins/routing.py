@@ -4,7 +4,6 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from netdef.errors import ExportError
 from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
 
 from .axes import named
@@ -153,6 +152,7 @@ class Filter(ParameterFree):
     """
 
     type = "Filter"
+    no_onnx = "the data decides its tops' sizes"
     bottoms = (2, None)
     tops = (1, None)
     reads = ()
@@ -185,9 +185,6 @@ class Filter(ParameterFree):
             if down:
                 b.diff[...] = 0
                 b.diff[self.chosen] = t.diff
-
-    def to_onnx(self, graph, inputs):
-        raise ExportError("Filter has no ONNX form, for the data decides its tops' sizes")
 
 
 class BatchReindex(ParameterFree):

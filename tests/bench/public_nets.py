@@ -31,7 +31,7 @@ from netdef.registry import Registry, Settings
 from netdef.upgrade import upgrade_net
 
 SIZES = [(2, 3, 224, 224), (2, 3, 227, 227), (2, 3, 32, 32), (2, 1, 28, 28), (2, 2, 28, 28)]
-SIZES += [(1, 3, 473, 473), (1, 3, 713, 713), (1, 3, 600, 800), (1, 1, 64, 64, 64)]
+SIZES += [(1, 3, 473, 473), (1, 3, 713, 713), (1, 3, 600, 800), (1, 1, 64, 64, 64), (2, 1, 60, 128), (64, 1, 32, 128)]
 TRAINS = re.compile(r"\bphase\s*:\s*(?:TRAIN|0)\b|\w*Loss\b|_LOSS\b")
 STAGE = re.compile(r"\bstage\s*:\s*[\"']([^\"']+)")
 
@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder of prototxt nets")
     parser.add_argument("--only", default="", help="only nets whose name holds this")
     parser.add_argument("--with-all-only", action="store_true", help="leave out the run with netdef alone")
+    parser.add_argument("--prefer", action="append", default=[], metavar="TYPE=PLUGIN", help="which of several")
     parser.add_argument("--tsv", type=Path, help="write what became of each net")
     args = parser.parse_args()
     logging.disable()
@@ -137,7 +138,9 @@ def main() -> None:
     if not args.with_all_only:
         alone = Registry(Settings(allow=("netdef-nn",))).load()
         runs["netdef alone"] = measure(files, alone)
-    runs[f"with {', '.join(strangers.NAMES)}"] = measure(files, strangers.registry(*strangers.NAMES))
+    everyone = strangers.registry(*strangers.NAMES)
+    everyone.settings.prefer |= dict(choice.split("=", 1) for choice in args.prefer)
+    runs[f"with {', '.join(strangers.NAMES)}"] = measure(files, everyone)
     for title, found in runs.items():
         show(title, found)
     if args.tsv:

@@ -56,6 +56,7 @@ def test_layers_lists_every_type(run):
     found = {entry["type"]: entry for entry in listed}
     assert len(listed) == len(lines) - 1
     assert found["ReLU"]["onnx"] == "yes" and found["SoftmaxWithLoss"]["onnx"] == "left out"
+    assert found["Filter"]["onnx"] == "no"
     assert all(entry["summary"] for entry in found.values())
 
 

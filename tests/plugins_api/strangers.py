@@ -29,15 +29,19 @@ def registry(*names):
 
 
 def rows(found, name):
-    """What netdef/known.tsv should say of a distribution: its types, then the fields it adds to Caffe's messages."""
+    """What netdef/known.tsv should say of a distribution: its types, then the fields it adds to Caffe's messages.
+
+    Each with the others of these distributions that it needs.
+    """
     plugins = [p for p in found.plugins if p.distribution == name]
     types = {t for p in plugins for t in p.provides.get("layers", [])}
     fields = {f for p in plugins for f in found.schema.added_by(p.name)}
-    return [(name, row) for row in (*sorted(types), *sorted(fields))]
+    needs = " ".join(other for other in NAMES if other in project(name)["dependencies"])
+    return [(name, row, needs) for row in (*sorted(types), *sorted(fields))]
 
 
 if __name__ == "__main__":
-    print("distribution\tname")
+    print("distribution\tname\tneeds")
     for name in NAMES:
         for row in rows(registry(*NAMES), name):
             print("\t".join(row))

@@ -67,7 +67,7 @@ def test_the_engine_knows_none_of_them():
 def test_the_table_is_what_they_provide():
     found = strangers.registry(*NAMES)
     want = [row for name in NAMES for row in strangers.rows(found, name)]
-    told = [(r["distribution"], r["name"]) for r in csv.DictReader(io.StringIO(TABLE), delimiter="\t")]
+    told = [(r["distribution"], r["name"], r["needs"]) for r in csv.DictReader(io.StringIO(TABLE), delimiter="\t")]
     assert told == want, "run: python tests/plugins_api/strangers.py > netdef/known.tsv"
 
 
@@ -82,16 +82,26 @@ def bare():
     return Registry(Settings(allow=("netdef-nn",))).load()
 
 
-@pytest.mark.parametrize(("kind", "name"), [("Permute", "netdef-ssd"), ("ROIPooling", "netdef-rcnn")])
-def test_a_missing_type_says_what_to_install(bare, kind, name):
+@pytest.mark.parametrize(
+    ("kind", "name", "says"),
+    [
+        ("Permute", "netdef-ssd", "install netdef-ssd, which provides it (pip install plugins/netdef-ssd)"),
+        (
+            "ROIPooling",
+            "netdef-rcnn",
+            "install netdef-rcnn (it needs netdef-ssd), which provides it "
+            "(pip install plugins/netdef-ssd plugins/netdef-rcnn)",
+        ),
+    ],
+)
+def test_a_missing_type_says_what_to_install(bare, kind, name, says):
     if name in installed():
         pytest.skip(f"{name} is installed, so there is nothing to install")
     text = f'layer {{ name: "l" type: "{kind}" bottom: "x" top: "y" }}'
     net = prototxt.parse(text, bare.schema.message("NetParameter"), "net.prototxt")
     with pytest.raises(PluginError) as caught:
         provider(net.layer[0], bare)
-    says = f"net.prototxt:1:1: layer 'l' ({kind}): unknown layer type '{kind}'; install {name}, which provides it"
-    assert str(caught.value).startswith(f"{says} (pip install plugins/{name})")
+    assert str(caught.value).startswith(f"net.prototxt:1:1: layer 'l' ({kind}): unknown layer type '{kind}'; {says}")
 
 
 def test_a_missing_option_says_what_to_install_at_its_place(bare):
@@ -110,11 +120,11 @@ def test_a_missing_option_says_what_to_install_at_its_place(bare):
 
 def test_an_option_of_a_layer_that_nobody_provides_is_told_with_the_layer(bare):
     message = bare.schema.message("NetParameter")
-    text = 'layer {\n  name: "resize"\n  type: "ImResize"\n  imresize_param { factor: 8 }\n}'
+    text = 'layer {\n  name: "data"\n  type: "CPMData"\n  cpm_transform_param { stride: 8 }\n}'
     with pytest.raises(NetdefError) as caught:
         prototxt.parse(text, message, "net.prototxt", types=bare.names("layers"))
     assert str(caught.value) == (
-        "net.prototxt:4:3: layer 'resize' (ImResize): unknown field 'imresize_param' in LayerParameter; "
+        "net.prototxt:4:3: layer 'data' (CPMData): unknown field 'cpm_transform_param' in LayerParameter; "
         "no plugin provides this type"
     )
 

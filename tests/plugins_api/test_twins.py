@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import toys
 
+from netdef import prototxt
 from netdef.errors import NetdefError, PluginError
 from netdef.graph.choose import provider
 from netdef.layer import Block, Enum, Field, ParameterFree, hookimpl
@@ -275,3 +276,73 @@ def test_the_catalogue_shows_each_its_own():
         {"Twin": ["b-dist:main"]},
         {"Twin": ["a-dist:main"]},
     ]
+
+
+# -- several values where Caffe has one -------------------------------------------------------------------------------
+
+
+def three_sizes():
+    """Two plugins: one reads pooling_param as it is, the other takes several kernel sizes."""
+    one = twin(options="pooling_param", claims=classmethod(lambda cls, layer: True))
+    many = twin(options=Block("pooling_param", [Field("kernel_size", "uint32", repeated=True)]))
+    many.claims = classmethod(lambda cls, layer: bool(layer.pooling_param.KERNEL_SIZE))
+    return one, many, registry(one, many)
+
+
+@pytest.mark.parametrize("sizes", ["kernel_size: 1 kernel_size: 2 kernel_size: 3", "kernel_size: [1, 2, 3]"])
+def test_a_class_may_take_several_values_where_caffe_has_one(sizes):
+    _, many, found = three_sizes()
+    layer = made(found, f"{X} pooling_param {{ pad: 4 {sizes} }}")
+    assert type(layer) is many
+    assert list(layer.param.kernel_size) == [1, 2, 3] and layer.param.pad == 4
+
+
+def test_one_value_is_still_one_for_those_who_set_it():
+    one, many, found = three_sizes()
+    param = made(found, f"{X} pooling_param {{ kernel_size: 3 }}")
+    assert type(param) is one and param.param.kernel_size == 3
+    message = found.schema.message("NetParameter")()
+    message.layer.add().pooling_param.kernel_size = 5
+    assert "kernel_size: 5" in prototxt.write(message)
+    assert many in {c.thing for c in found.claims("layers", "Twin")}
+
+
+def test_several_values_are_written_as_they_were_given():
+    _, _, found = three_sizes()
+    text = 'layer { name: "KERNEL_SIZE: 7" pooling_param { kernel_size: 1 kernel_size: 2 } }'
+    net = prototxt.parse(text, found.schema.message("NetParameter"))
+    assert "    kernel_size: 1\n    kernel_size: 2\n" in prototxt.write(net)
+    assert 'name: "KERNEL_SIZE: 7"' in prototxt.write(net)
+
+
+def test_who_takes_one_value_is_told_so():
+    one, many, found = three_sizes()
+    many.claims = classmethod(lambda cls, layer: False)
+    with pytest.raises(PluginError, match=r"a-dist:main takes one kernel_size of pooling_param; b-dist:main does not"):
+        made(found, f"{X} pooling_param {{ kernel_size: 1 kernel_size: 2 }}")
+    with pytest.raises(NetdefError, match="'stride' in PoolingParameter takes one value, but line 2 gives it already"):
+        made(found, f"{X} pooling_param {{ stride: 1 stride: 2 }}")
+    assert one.options == "pooling_param"
+
+
+def test_what_holds_several_values_is_no_option():
+    _, many, found = three_sizes()
+    shown = catalog.layer(found, "Twin")
+    names = [[o.name for o in next(iter(each.options.values()))] for each in shown]
+    assert not [name for each in names for name in each if name.isupper()]
+    kinds = [o.repeated for each in shown for o in next(iter(each.options.values())) if o.name == "kernel_size"]
+    assert kinds == [False, True], many
+
+
+def test_what_another_adds_to_a_block_beside_its_own_tells():
+    """A crop of volumes is asked for in transform_param, which no class names in its options."""
+    plain = twin(options="hdf5_data_param")
+    crops = twin(options="hdf5_data_param", also=("transform_param",))
+    crops.claims = classmethod(lambda cls, layer: layer.transform_param.HasField("deep"))
+    hook = hookimpl(specname="netdef_options")(
+        lambda: [Block(message="TransformationParameter", fields=[Field("deep", "uint32")])]
+    )
+    found = registry(plain, crops)
+    found.add("b-dist:more", SimpleNamespace(netdef_options=hook))
+    assert maker(found, f"{X} transform_param {{ deep: 3 }}") is crops
+    assert maker(found, f"{X} transform_param {{ scale: 3 }}") is plain

@@ -4,7 +4,6 @@ from abc import abstractmethod
 
 import numpy as np
 
-from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 
 Array = np.ndarray
@@ -65,6 +64,10 @@ class Detections(ParameterFree):
     each image is on its own.
     """
 
+    no_onnx = (
+        "it suppresses at an overlap of nms_threshold or more across classes, ONNX's NonMaxSuppression only above it "
+        "and within a class; name its bottoms as the model's outputs"
+    )
     no_gradient = "all"
     reads = ()
 
@@ -113,12 +116,6 @@ class Detections(ParameterFree):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         pass
-
-    def to_onnx(self, graph, inputs):
-        raise ExportError(
-            f"{self.type} has no ONNX form: it suppresses at an overlap of nms_threshold or more across classes, "
-            "ONNX's NonMaxSuppression only above it and within a class; name its bottoms as the model's outputs"
-        )
 
 
 NMS = (

@@ -19,7 +19,8 @@ class Nms(ParameterFree):
     x 7 pixels around it, each weighed by what it is where that is above 0; its score is the pixel's own.
 
     Other than caffe_rtpose: all pixels of those 7 x 7 that the map has are counted, where the fork leaves out row and
-    column 0 and takes the width for the height; each image has its own maps; rows left over are 0, not what was there.
+    column 0 and takes the width for the height; each image has its own maps; rows left over are 0, not what was there;
+    where num_parts is left out and there are fewer channels, those count, where the fork reads behind them.
     """
 
     type = "Nms"
@@ -31,7 +32,9 @@ class Nms(ParameterFree):
             Field("threshold", "float", 0.5, doc="What a peak is above."),
             Field("num_peak", "uint32", 100, doc="Not read, as in the fork."),
             Field("max_peaks", "uint32", 20, doc="Rows for each part; what is found beyond them is counted only."),
-            Field("num_parts", "uint32", 15, doc="The channels that are looked at, from the first on."),
+            Field(
+                "num_parts", "uint32", 15, doc="The channels that are looked at; by default all there are, up to 15."
+            ),
         ],
         message="NmsParameter",
         doc="Peaks of maps.",
@@ -44,12 +47,13 @@ class Nms(ParameterFree):
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         p, shape = self.param, shapes[0]
-        if len(shape) != 4 or shape[1] < p.num_parts:
+        if len(shape) != 4:
+            raise LayerError(f"the bottom's shape is {shape}; want (number, channels, height, width)")
+        if p.HasField("num_parts") and shape[1] < p.num_parts:
             raise LayerError(
-                f"the bottom's shape is {shape}; want (number, channels, height, width), channels for num_parts "
-                f"{p.num_parts}"
+                f"num_parts is {p.num_parts}, and the bottom's shape {shape}; want a channel for each part"
             )
-        return [(shape[0], p.num_parts, p.max_peaks + 1, 3)]
+        return [(shape[0], min(shape[1], p.num_parts), p.max_peaks + 1, 3)]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, y = bottom[0].data, top[0].data

@@ -120,5 +120,6 @@ def test_a_plateau_has_no_peak_and_a_small_map_none():
 
 
 def test_fewer_channels_than_parts_are_refused():
-    with pytest.raises(LayerError, match="num_parts 15"):
-        run('type: "Nms"', np.zeros((1, 3, 5, 5)))
+    with pytest.raises(LayerError, match="num_parts is 4"):
+        run('type: "Nms" nms_param { num_parts: 4 }', np.zeros((1, 3, 5, 5)))
+    assert run('type: "Nms"', np.zeros((1, 3, 5, 5))).shape == (1, 3, 21, 3)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 from netdef_rcnn.regions import pooled, stop
 
@@ -58,6 +57,7 @@ class Proposal(ParameterFree):
     """
 
     type = "Proposal"
+    no_onnx = "its boxes contain both corners, which ONNX's NonMaxSuppression does not; export up to its bottoms"
     bottoms = 3
     tops = (1, 2)
     reads = ()
@@ -122,9 +122,3 @@ class Proposal(ParameterFree):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         stop(propagate_down, bottom, 0, 1, 2)
-
-    def to_onnx(self, graph, inputs):
-        raise ExportError(
-            "Proposal has no ONNX form: its boxes contain both corners, ONNX's NonMaxSuppression would measure other "
-            "overlaps; export up to its bottoms"
-        )

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 from netdef_rcnn.regions import bins, count, images, pooled, rounded, rows, stop, within
 
@@ -40,6 +39,7 @@ class PSROIPooling(ParameterFree):
     """
 
     type = "PSROIPooling"
+    no_onnx = "no operation there pools a region's bins from channels apart"
     bottoms = 2
     reads = ()
     options = Block(
@@ -99,6 +99,3 @@ class PSROIPooling(ParameterFree):
         np.cumsum(marks, axis=-1, out=marks)
         np.cumsum(marks, axis=-2, out=marks)
         bottom[0].diff[...] = marks[..., :-1, :-1].reshape(bottom[0].shape)
-
-    def to_onnx(self, graph, inputs):
-        raise ExportError("PSROIPooling has no ONNX form: no operation there pools a region's bins from channels apart")

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from netdef.errors import ExportError
-from netdef.layer import Blob, Field, LayerError, Shape
+from netdef.layer import Blob, Field, Layer, LayerError, Shape
 from netdef_ssd.boxes import decode
 from netdef_ssd.detection_output import DetectionOutput, options
 
@@ -19,6 +18,8 @@ class PixelDetectionOutput(DetectionOutput):
     """
 
     bottoms = 3
+    no_onnx = "its priors are in pixels"
+    to_onnx = Layer.to_onnx
     options = options(
         Field("normalized", "bool", True, doc="OpenVINO's: false where priors are rows of an image and four pixels."),
         Field("input_width", "int32", 1, doc="OpenVINO's: the image's width in pixels."),
@@ -49,6 +50,3 @@ class PixelDetectionOutput(DetectionOutput):
         size = np.tile([p.input_width, p.input_height], 2).astype(loc.dtype)
         corners = bottom[2].data.reshape(-1, 5)[:, 1:] / size
         return decode(loc.reshape(1, len(corners), self.sets, 4).swapaxes(1, 2), corners, None, p.code_type)
-
-    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
-        raise ExportError("normalized: false has no ONNX form")
