@@ -105,6 +105,13 @@ def test_a_process_whose_folder_is_removed_compiles_what_it_still_needs(tmp_path
     assert count == KERNELS and not Path(folder).exists()
 
 
+def test_what_is_compiled_while_the_sources_change_is_not_kept(tmp_path):
+    edited = "kept._digest = lambda: 'another'"
+    assert run(tmp_path, edited)[0] == KERNELS
+    assert run(tmp_path)[0] == KERNELS
+    assert run(tmp_path)[0] == 0
+
+
 def test_unusable_folder_is_passed_over(tmp_path):
     (tmp_path / "file").write_text("")
     home = str(tmp_path / "home")

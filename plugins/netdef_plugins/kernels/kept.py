@@ -35,7 +35,7 @@ def folder() -> Path | None:
     # A home that nobody knows stays "~", and would be made in the working directory.
     homes = [p for p in (os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")) if p and os.path.isabs(p)]
     for place in [os.environ.get("NETDEF_CACHE_DIR"), *homes, f"{tempfile.gettempdir()}/netdef-{user}"]:
-        if place and _is_usable(found := Path(place) / "netdef" / f"kernels-{_digest()}"):
+        if place and _is_usable(found := Path(place) / "netdef" / f"kernels-{_loaded}"):
             return found
     return None
 
@@ -46,6 +46,15 @@ def _digest() -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+_loaded = _digest()
+
+
+def is_current() -> bool:
+    """Whether the sources are still those that this process began to load: while they are edited, or upgraded, what
+    is compiled from some of them must not be kept under the name of others."""
+    return _digest() == _loaded
 
 
 def _is_usable(found: Path) -> bool:

@@ -75,7 +75,7 @@ def prepare(function, signature, fastmath=False) -> None:
 def _compile(function, signature, fastmath, path):
     compiled = cfunc(signature, fastmath=fastmath, error_model="numpy")(function)
     _alive.append(compiled)
-    if path:
+    if path and kept.is_current():
         _save(path, compiled)
     return compiled
 
