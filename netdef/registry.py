@@ -217,7 +217,12 @@ class Registry:
     def _hint(self, kind: str, name: str) -> str:
         there = {p.distribution for p in self.plugins}  # one that failed, or was denied, needs no installing
         hint = known.of_type(name, there) if kind == "layers" else ""
-        return (hint or nearest(name, self.names(kind))) + self._missing()
+        return (self._broken(name) or hint or nearest(name, self.names(kind))) + self._missing()
+
+    def _broken(self, name: str) -> str:
+        """What is wrong with a plugin that would provide it, as the end of a message."""
+        found = next((p for p in self.plugins if f"'{name}'" in p.error), None)
+        return f": plugin {found.titled}: {found.error}" if found else ""
 
     def _missing(self) -> str:
         failed = [p.name for p in self.plugins if p.error]
@@ -231,6 +236,11 @@ class Registry:
         for setting, names in (("NETDEF_ALLOW", self.settings.allow), ("NETDEF_DENY", self.settings.deny)):
             for name in (n for n in names if n not in there):
                 _log.warning("%s names '%s', which is not installed%s", setting, name, nearest(name, there))
+        for name, choice in self.settings.prefer.items():
+            claims = [c for names in self._names.values() for c in names.get(name, [])]
+            if not any(self.settings.prefers(name, c.plugin, c.thing) for c in claims):
+                providers = ", ".join(c.plugin.name for c in claims) or "nobody"
+                _log.warning("NETDEF_PREFER=%s=%s chooses nothing: '%s' is of %s", name, choice, name, providers)
 
 
 @contextlib.contextmanager
@@ -257,7 +267,8 @@ def _undecided(kind: str, name: str, claims: list[Provided], reasons: list[str])
     alike = len({c.plugin.name for c in claims}) < len(claims)
     names = [f"{c.plugin.name}.{c.thing.__name__}" if alike else c.plugin.name for c in claims]
     owners = [f"{n} {c.plugin.version}".strip() for n, c in zip(names, claims, strict=True)]
-    choice = f"choose with NETDEF_PREFER={name}={names[0]} or --prefer"
+    flags = " or ".join(f"--prefer {name}={n}" for n in names)
+    choice = f"choose with {flags}, or set NETDEF_PREFER={name}={names[0]}"
     if reasons:
         told = "; ".join(f"{owner} {reason}" for owner, reason in zip(owners, reasons, strict=True))
         return f"{KINDS[kind]} '{name}': none that provides it is meant for this layer: {told}; {choice}"

@@ -164,7 +164,8 @@ def test_a_disputed_type_names_both_and_how_to_choose(rivals):
         load().get("layers", "Disputed")
     assert str(caught.value) == (
         "layer type 'Disputed' is claimed by rival-a:main 1.0 and rival-b:main 2.0; "
-        "choose with NETDEF_PREFER=Disputed=rival-a:main or --prefer"
+        "choose with --prefer Disputed=rival-a:main or --prefer Disputed=rival-b:main, "
+        "or set NETDEF_PREFER=Disputed=rival-a:main"
     )
 
 
@@ -179,6 +180,28 @@ def test_the_preference_settles_it(rivals, monkeypatch, winner, form):
 def test_a_preference_for_nobody_settles_nothing(rivals):
     with pytest.raises(PluginError, match="is claimed by"):
         load(prefer={"Disputed": "rival-c"}).get("layers", "Disputed")
+
+
+@pytest.mark.parametrize(
+    ("prefer", "says"),
+    [
+        ({"Disputed": "rival-c"}, "Disputed=rival-c chooses nothing: 'Disputed' is of rival-a:main, rival-b:main"),
+        ({"Dispute": "rival-a"}, "Dispute=rival-a chooses nothing: 'Dispute' is of nobody"),
+        ({"Disputed": "rival-a"}, ""),
+    ],
+)
+def test_a_preference_that_chooses_nothing_is_told(rivals, caplog, prefer, says):
+    load(prefer=prefer)
+    assert caplog.messages == ([f"NETDEF_PREFER={says}"] if says else [])
+
+
+def test_a_type_whose_plugin_is_broken_says_why(install):
+    install("lame", "2", LAYER.format(name="Lame", more="update = None"))
+    with pytest.raises(PluginError) as caught:
+        load().get("layers", "Lame")
+    assert str(caught.value).startswith(
+        "unknown layer type 'Lame': plugin lame:main 2: layer 'Lame' lacks update (plugins that failed to load: lame:"
+    )
 
 
 def test_a_dispute_is_nobodys_business_until_the_type_is_used(rivals):

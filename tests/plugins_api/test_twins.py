@@ -87,7 +87,7 @@ def test_the_field_that_is_set_tells():
     assert str(caught.value).endswith(
         "layer type 'Twin': none that provides it is meant for this layer: "
         "a-dist:main does not read scale of bn_param; b-dist:main does not read slope of bn_param; "
-        "choose with NETDEF_PREFER=Twin=a-dist:main or --prefer"
+        "choose with --prefer Twin=a-dist:main or --prefer Twin=b-dist:main, or set NETDEF_PREFER=Twin=a-dist:main"
     )
 
 
@@ -156,7 +156,7 @@ def test_two_classes_of_one_plugin():
     found = registry([a, b])
     assert maker(found, X + " a_param { n: 1 }") is a
     with pytest.raises(
-        PluginError, match=r"a-dist:main.First and a-dist:main.Second; choose with NETDEF_PREFER=Twin=a-d"
+        PluginError, match=r"a-dist:main.First and a-dist:main.Second; choose with --prefer Twin=a-d"
     ):
         made(found, X)
     found.settings.prefer = {"Twin": "a-dist:main.Second"}
