@@ -34,6 +34,30 @@ def test_lrn_across(shape, size, beta, dtype):
     close(dx, dy * scale**-beta - 2 * 0.3 * beta / size * x * ratio)
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 70, 60), (1, 12, 5, 7)])
+def test_lrn_across_planes_in_parts_and_windows_over_all_channels(shape):
+    x, dy = arrays("f", shape, shape)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    lrn.across(x, y, 9, 0.3, 0.75)
+    lrn.across_backward(dy, x, dx, 9, 0.3, 0.75)
+    summed = np.array([(x[:, max(0, c - 4) : c + 5].astype(float) ** 2).sum(1) for c in range(shape[1])])
+    scale = 1 + 0.3 / 9 * summed.swapaxes(0, 1)
+    ratio = dy * x * scale**-1.75
+    exact = np.array([ratio[:, max(0, c - 4) : c + 5].sum(1) for c in range(shape[1])]).swapaxes(0, 1)
+    close(y, x * scale**-0.75)
+    close(dx, dy * scale**-0.75 - 2 * 0.3 * 0.75 / 9 * x * exact)
+
+
+def test_fourth_roots_have_limits():
+    x = np.array([1, 0, 1e18, 1e-18], "f").reshape(1, 1, 2, 2)
+    y = np.empty_like(x)
+    lrn.within(x, y, 1, 1.0, 0.75)
+    np.testing.assert_allclose(y, x * (1 + x.astype(float) ** 2) ** -0.75, rtol=2e-6)
+    for k in (0, -1):
+        lrn.across(np.zeros_like(x), y, 1, 1.0, 0.75, k)
+        assert np.isnan(y).all()
+
+
 def box(a, half):
     wide = np.pad(a, ((0, 0), (0, 0), (half, half), (half, half)))
     size = 2 * half + 1
