@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from netdef.cli import nets, settings
     from netdef.report.gradcheck import check
     from netdef.report.tables import show, show_json
+    from netdef.report.terminal import steps
 
     path = flags.either(args, "model")
     registry = settings.plugins(args)
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     rng = np.random.default_rng(args.seed)
     for name in net.inputs:
         net.blobs[name].data[...] = rng.standard_normal(net.blobs[name].shape)
-    found = check(net, args.seed)
+    with steps("checking", len(net.layers)) as step:
+        found = check(net, args.seed, step)
     wrong = [c for c in found if c.verdict == "wrong"]
     if args.json:
         show_json({"file": path, "net": net.name, "checks": found})

@@ -47,11 +47,16 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     from netdef import predict
     from netdef.report.tables import show_json
+    from netdef.report.terminal import steps
 
     model = _model(args)
     labels = Path(args.labels).read_text(errors="replace").splitlines() if args.labels else []
     images = predict.Images(prepare(args), args.resize, args.oversample)
-    found = [predict.predict(model, file, images, labels, args.top, args.blob) for file in args.files]
+    found = []
+    with steps("looking", len(args.files)) as step:
+        for file in args.files:
+            found.append(predict.predict(model, file, images, labels, args.top, args.blob))
+            step()
     if args.json:
         show_json(found)
     else:

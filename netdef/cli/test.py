@@ -56,12 +56,8 @@ def run(args: argparse.Namespace) -> None:
 def watching(iterations: int) -> Iterator[tuple[Any, Any]]:
     """(log, step): a bar on a terminal, Caffe's log lines elsewhere."""
     from netdef.report.log import Log
-    from netdef.report.terminal import is_terminal
+    from netdef.report.terminal import is_terminal, steps
 
-    if not is_terminal(sys.stderr):
-        yield Log(sys.stderr).write, lambda: None
-        return
-    from netdef.report.progress import steps
-
+    log = (lambda *lines: None) if is_terminal(sys.stderr) else Log(sys.stderr).write
     with steps("testing", iterations) as step:
-        yield lambda *lines: None, step
+        yield log, step

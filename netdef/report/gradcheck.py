@@ -1,5 +1,6 @@
 """A whole net's gradients, measured layer by layer with the numbers that it really computes with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,11 @@ class Check:
     """ "right", "wrong", or "kink" where forward is not smooth enough there to say."""
 
 
-def check(net: Net, seed: int = 1) -> list[Check]:
+def check(net: Net, seed: int = 1, step: Callable[[], None] = lambda: None) -> list[Check]:
     """Of every bottom and parameter that can have a gradient. The net should be float64 and unplanned.
 
-    Each layer is moved alone, so that a wrong one is named itself and not the layers below it.
+    Each layer is moved alone, so that a wrong one is named itself and not the layers below it. `step` is called after
+    each layer.
     """
     rng = np.random.default_rng(seed)
     found: list[Check] = []
@@ -39,6 +41,7 @@ def check(net: Net, seed: int = 1) -> list[Check]:
             if not skip:
                 found += _Layer(net, i, rng).checks()
             net.forward(i, i)
+            step()
     return found
 
 

@@ -53,7 +53,8 @@ def _drawn(columns: Sequence[str], rows: Rows, right: Container[str], total: Seq
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=bool(total))
     for i, name in enumerate(columns):
         justify: Any = "right" if name in right else "left"
-        table.add_column(name, Text(total[i]) if total else "", justify=justify, overflow="fold")
+        foot = Text(total[i]) if total else ""
+        table.add_column(name, foot, justify=justify, overflow="fold", no_wrap=justify == "right")
     for row in rows:
         table.add_row(*map(Text, row))  # a layer's name may hold [brackets], which are markup to rich
     Console(file=file).print(table)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from netdef.report import progress, tables
+from netdef.report import progress, tables, terminal
 
 COLUMNS = ("layer", "size")
 ROWS = [("conv[1]", "7"), ("a_very_long_name_" * 10, "12,345"), ("", "0")]
@@ -42,6 +42,15 @@ def test_a_table_on_a_terminal_keeps_brackets_and_folds(monkeypatch):
     assert "conv[1]" in text and "total" in text and "…" not in text
 
 
+def test_numbers_are_never_folded(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    row = ("a_long_name/of_a_layer", "Convolution", "12,728,352,768")
+    tables.show(("layer", "type", "multiply-adds"), [row], right=("multiply-adds",), file=stream)
+    assert "multiply-adds" in stream.getvalue() and "12,728,352,768" in stream.getvalue()
+
+
 def test_a_dumb_terminal_is_none(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     stream = Terminal()
@@ -62,6 +71,19 @@ def test_json_takes_dataclasses():
 def test_a_test_is_one_line_whatever_it_measures():
     results = [("accuracy", np.array(0.97123), 0.0), ("per_class", np.arange(10.0), 0.0)]
     assert progress.test_line(results) == "accuracy 0.9712, per_class 0 1 2 3 ... (10 values)"
+
+
+def test_steps_are_drawn_on_a_terminal_alone(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    drawn = {}
+    for stream in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(terminal.sys, "stderr", stream)
+        with terminal.steps("counting", 2) as step:
+            step()
+            step()
+        drawn[type(stream)] = stream.getvalue()
+    assert "counting" in drawn[Terminal] and "2/2" in drawn[Terminal]
+    assert drawn[io.StringIO] == ""
 
 
 def test_drawing_keeps_a_pace(monkeypatch):

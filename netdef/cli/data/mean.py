@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from netdef.cli import flags
-from netdef.cli.data import parts
 
 HELP = """\
 For transform_param { mean_file: "OUT" }; the means of the channels, which are printed, are for mean_value.
@@ -24,13 +23,14 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from netdef.report.terminal import steps
     from netdef.sources.backends import open_records
     from netdef.sources.databases import Datums
     from netdef.sources.mean import write_mean
     from netdef.sources.summary import mean
 
     datums = Datums(open_records(Path(args.db)))
-    with parts.steps("adding up", len(datums)) as step:
+    with steps("adding up", len(datums)) as step:
         found = mean(datums, step)
     write_mean(args.out, found)
     size = "x".join(map(str, found.shape))

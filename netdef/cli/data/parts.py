@@ -1,8 +1,6 @@
 """Flags for parts of a collection, and databases written with a bar."""
 
 import argparse
-import contextlib
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,26 +37,13 @@ def shares(args: argparse.Namespace) -> dict[str, float]:
 
 def write(path: Path, items: Iterable[tuple[bytes, bytes]], total: int) -> None:
     """A database, with a bar, and a line about it."""
+    from netdef.report.terminal import steps
     from netdef.sources.lmdb import write_records
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with steps(f"writing {path.name}", total) as step:
         count = write_records(path, _counted(items, step))
     print(f"{path}: {count} records")
-
-
-@contextlib.contextmanager
-def steps(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, nothing elsewhere; call what it yields after each step."""
-    from netdef.report.terminal import is_terminal
-
-    if not is_terminal(sys.stderr):
-        yield lambda: None
-        return
-    from netdef.report import progress
-
-    with progress.steps(description, total) as step:
-        yield step
 
 
 def _counted(items: Iterable[Any], step: Callable[[], None]) -> Iterator[Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from netdef.cli import flags
-from netdef.cli.data import parts
 
 HELP = """\
 Reads every record once. A record that cannot be read is counted and named, and the exit status is then 1.
@@ -28,12 +27,13 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from netdef.report.tables import show_json
+    from netdef.report.terminal import steps
     from netdef.sources.backends import open_records
     from netdef.sources.databases import Datums
     from netdef.sources.summary import summary
 
     datums = Datums(open_records(Path(args.db)))
-    with parts.steps("reading", len(datums)) as step:
+    with steps("reading", len(datums)) as step:
         found = summary(datums, step)
     if args.sheet:
         _sheet(datums, args.sheet, args.count)

@@ -28,6 +28,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     import numpy as np
 
+    from netdef.report.terminal import steps
     from netdef.sources import datum
     from netdef.sources.backends import open_records
     from netdef.sources.parts import named, stratified
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     parts.refuse_existing(named(Path(args.out), part) for part in ("train", *wanted))
     records, read = open_records(Path(args.db)), datum.Reader()
     labels = np.zeros(len(records), np.int64)
-    with parts.steps("reading labels", len(records)) as step:
+    with steps("reading labels", len(records)) as step:
         for row in range(len(records)):
             labels[row] = read(records.read([row])[0][1]).label
             step()
