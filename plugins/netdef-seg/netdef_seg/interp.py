@@ -1,5 +1,7 @@
 """Interp: bilinear resizing whose corners stay corners."""
 
+from typing import Any
+
 import numpy as np
 
 from netdef.layer import Blob, Block, Enum, Field, LayerError, ParameterFree, Shape
@@ -111,3 +113,20 @@ class Interp(ParameterFree):
         out = np.array(self.infer(*(graph.shape(i) for i in inputs))[0])
         how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
         return [graph.op("Resize", [x, None, None, graph.const(out)], **how)]
+
+
+class WholeInterp(Interp):
+    """Interp whose zoom_factor multiplies the size itself: size * zoom_factor, as OpenVINO's nets mean it.
+
+    Their prototxts have no option that says so: choose it with --prefer Interp=netdef-seg:seg.WholeInterp.
+    """
+
+    @classmethod
+    def claims(cls, layer_param: Any) -> bool:
+        return False
+
+    def resized(self, size: int, given: int) -> int:
+        p = self.param
+        if not (p.HasField("zoom_factor") or p.HasField("shrink_factor")):
+            return given
+        return ((size - 1) // p.shrink_factor + 1) * int(p.zoom_factor)

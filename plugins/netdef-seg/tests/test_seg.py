@@ -58,6 +58,20 @@ def test_interp_refuses_what_it_cannot_follow(options):
         )
 
 
+def test_who_prefers_it_gets_whole_multiples(monkeypatch):
+    text = 'layer { name: "y" type: "Interp" bottom: "x0" top: "y" interp_param { zoom_factor: 2 } }'
+    x = RNG.normal(size=(1, 1, 4, 5))
+    assert build(text, x).blobs["y"].shape == (1, 1, 7, 9)
+    found = registry.Registry(registry.Settings(prefer={"Interp": "netdef-seg:seg.WholeInterp"})).load()
+    monkeypatch.setattr(registry, "default", lambda: found)
+    net = build(text, x)
+    net.forward()
+    y = net.blobs["y"].data
+    assert y.shape == (1, 1, 8, 10)
+    np.testing.assert_allclose(y[0, 0, ::7, ::9], x[0, 0, ::3, ::4])  # the corners
+    np.testing.assert_allclose(y[0, 0, 0], np.interp(np.linspace(0, 4, 10), np.arange(5), x[0, 0, 0]))
+
+
 def test_both_families_of_bn_in_one_net():
     x = RNG.normal(3, 2, size=(4, 2, 3, 5))
     text = """
