@@ -3,11 +3,21 @@
 from netdef.layer import hookimpl
 from netdef_seg.accuracy import SegAccuracy
 from netdef_seg.bn import MovingBN, SegNetBN
-from netdef_seg.dense_data import DenseImageData
+from netdef_seg.dense_data import DenseImageData, ImageLabelmapData
 from netdef_seg.interp import Interp, WholeInterp
 from netdef_seg.upsample import NearestUpsample, Unpool
 
 
 @hookimpl
 def netdef_layers() -> list[type]:
-    return [Interp, WholeInterp, SegNetBN, MovingBN, Unpool, NearestUpsample, DenseImageData, SegAccuracy]
+    return [
+        Interp,
+        WholeInterp,
+        SegNetBN,
+        MovingBN,
+        Unpool,
+        NearestUpsample,
+        DenseImageData,
+        ImageLabelmapData,
+        SegAccuracy,
+    ]

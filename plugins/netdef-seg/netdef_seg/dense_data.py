@@ -1,5 +1,6 @@
-"""DenseImageData: images with an image of labels each."""
+"""Images with an image of labels each: DenseImageData, and HED's ImageLabelmapData."""
 
+from abc import abstractmethod
 from functools import partial
 from pathlib import Path
 
@@ -33,29 +34,39 @@ DENSE = Block(
 SKIP = 1 << 62
 
 
-class DenseImageData(Source):
+class ImagePairs(Source):
     """Images (batch, channels, height, width) and their labels pixel by pixel (batch, 1, height, width).
 
-    Labels are read as gray images whose values are the classes. Both are resized, cropped and mirrored alike: a crop
-    is drawn in TRAIN and central in TEST. transform_param's mean_value and scale change the image alone. What is drawn
-    depends on the seed, the layer and the pass.
+    Both are resized, cropped and mirrored alike: a crop is drawn in TRAIN and central in TEST. transform_param's
+    mean_value and scale change the image alone. What is drawn depends on the seed, the layer and the pass.
     """
 
-    type = "DenseImageData"
     tops = 2
-    options = DENSE
+    also = ("transform_param",)
+    read_of_transform: tuple[str, ...] = ("mean_value", "scale", "mirror")
+
+    @property
+    @abstractmethod
+    def crop(self) -> tuple[int, int]:
+        """Height and width of the part, (0, 0) for all of the image."""
+
+    @property
+    def mirrors(self) -> bool:
+        return bool(self.layer_param.transform_param.mirror)
+
+    @abstractmethod
+    def labels(self, x: np.ndarray) -> np.ndarray:
+        """The labels (1, height, width) as the file has them, resized if need be, as the top is to hold them."""
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
         p, transform = self.param, self.layer_param.transform_param
-        for name in ("mean_file", "rotate", "one_hot_nclasses"):
-            if getattr(p, name):
-                raise LayerError(f"{name} is not supported")
-        others = [f.name for f, _ in transform.ListFields() if f.name not in ("mean_value", "scale", "mirror")]
+        others = [f.name for f, _ in transform.ListFields() if f.name not in self.read_of_transform]
         if others:
-            raise LayerError(f"transform_param {{ {others[0]} }} is not supported; want mean_value, scale or mirror")
-        for one, other in (("new_height", "new_width"), ("crop_height", "crop_width")):
-            if bool(getattr(p, one)) != bool(getattr(p, other)):
-                raise LayerError(f"{one} is {getattr(p, one)} and {other} {getattr(p, other)}; want both or neither")
+            want = ", ".join(self.read_of_transform)
+            raise LayerError(f"transform_param {{ {others[0]} }} is not supported; want {want}")
+        for what, (tall, wide) in (("new", (p.new_height, p.new_width)), ("crop", self.crop)):
+            if bool(tall) != bool(wide):
+                raise LayerError(f"{what}_height is {tall} and {what}_width {wide}; want both or neither")
         if p.batch_size < 1:
             raise LayerError(f"batch_size is {p.batch_size}; want 1 or more")
         source = self.context.find(p.source)
@@ -73,18 +84,16 @@ class DenseImageData(Source):
     def declared_shapes(self) -> list[Shape] | None:
         """The tops' shapes as the prototxt says them, for whom the files are elsewhere."""
         p = self.param
-        size = (p.crop_height, p.crop_width) if p.crop_height else (p.new_height, p.new_width)
+        size = self.crop if all(self.crop) else (p.new_height, p.new_width)
         return [(p.batch_size, c, *size) for c in (3 if p.is_color else 1, 1)] if all(size) else None
 
     def crop_size(self, x: np.ndarray) -> tuple[int, int]:
-        p = self.param
-        if not p.crop_height:
+        tall, wide = self.crop
+        if not tall:
             return x.shape[1], x.shape[2]
-        if p.crop_height > x.shape[1] or p.crop_width > x.shape[2]:
-            raise LayerError(
-                f"crop {p.crop_height}x{p.crop_width} is larger than an image of {x.shape[1]}x{x.shape[2]}"
-            )
-        return p.crop_height, p.crop_width
+        if tall > x.shape[1] or wide > x.shape[2]:
+            raise LayerError(f"crop {tall}x{wide} is larger than an image of {x.shape[1]}x{x.shape[2]}")
+        return tall, wide
 
     def read(self, name: str, channels: str) -> np.ndarray:
         try:
@@ -96,11 +105,9 @@ class DenseImageData(Source):
         """Image and labels of a line, resized."""
         p, (name, label_name) = self.param, self.pairs[row]
         x = self.read(name, image.COLOUR if p.is_color else image.GRAY)
-        labels = self.read(label_name, image.GRAY)
+        labels = self.labels(self.read(label_name, image.GRAY))
         if p.new_height:
             x = image.resize(x, p.new_height, p.new_width)
-            cv2, size = image.cv2(), (p.new_width, p.new_height)
-            labels = cv2.resize(labels[0], size, interpolation=cv2.INTER_NEAREST)[None]
         if labels.shape[1:] != x.shape[1:]:
             raise SourceError(f"{label_name} has {labels.shape[1:]} pixels and its image {name} {x.shape[1:]}")
         return x, labels
@@ -127,8 +134,7 @@ class DenseImageData(Source):
         room = x.shape[1] - tall, x.shape[2] - wide
         training = self.phase == 0
         i, j = (int(rng.integers(r + 1)) if training else r // 2 for r in room)
-        mirrors = self.param.mirror or self.layer_param.transform_param.mirror
-        flip = mirrors and training and rng.random() < 0.5
+        flip = self.mirrors and training and rng.random() < 0.5
         columns = slice(j, j + wide)
         if flip:
             columns = slice(j + wide - 1, j - 1 if j else None, -1)
@@ -140,6 +146,56 @@ class DenseImageData(Source):
         if mean.size not in (0, 1, len(x)):
             raise LayerError(f"{mean.size} mean_value for {len(x)} channels; want 1 or {len(x)}")
         return (x - (mean.reshape(-1, 1, 1) if mean.size else 0)) * transform.scale
+
+
+class DenseImageData(ImagePairs):
+    """ImagePairs whose labels are gray images: their values are the classes, and resizing takes the nearest pixel's."""
+
+    type = "DenseImageData"
+    options = DENSE
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        for name in ("mean_file", "rotate", "one_hot_nclasses"):
+            if getattr(self.param, name):
+                raise LayerError(f"{name} is not supported")
+        super().setup(bottom_shapes)
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        return self.param.crop_height, self.param.crop_width
+
+    @property
+    def mirrors(self) -> bool:
+        return bool(self.param.mirror) or super().mirrors
+
+    def labels(self, x: np.ndarray) -> np.ndarray:
+        p = self.param
+        if not p.new_height:
+            return x
+        cv2 = image.cv2()
+        return cv2.resize(x[0], (p.new_width, p.new_height), interpolation=cv2.INTER_NEAREST)[None]
+
+
+class ImageLabelmapData(ImagePairs):
+    """ImagePairs whose labels are maps of edges: 1 where a gray image is above half of 255, else 0, as HED has them.
+
+    Maps are resized as images are, before that.
+    """
+
+    type = "ImageLabelmapData"
+    options = "image_data_param"
+    read_of_transform = ("mean_value", "scale", "mirror", "crop_size")
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        size = int(self.layer_param.transform_param.crop_size)
+        return size, size
+
+    def labels(self, x: np.ndarray) -> np.ndarray:
+        p = self.param
+        if p.new_height:
+            x = image.resize(x, p.new_height, p.new_width)
+        return np.asarray(x > 127.5, np.uint8)
 
 
 def pairs(path: Path) -> list[tuple[str, str]]:

@@ -163,3 +163,22 @@ def test_dense_images_and_labels_stay_together(tmp_path):
             seen.append(labels.copy())
     np.testing.assert_array_equal(seen[:4], seen[4:])
     assert not np.array_equal(seen[0], seen[1])
+
+
+def test_maps_of_edges_are_zeros_and_ones_and_stay_with_their_images(tmp_path):
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is an extra")
+    maps = RNG.integers(0, 256, (2, 6, 8)).astype(np.uint8)
+    maps[0, 0, :2] = 127, 128
+    for k, edges in enumerate(maps):
+        cv2.imwrite(str(tmp_path / f"x{k}.png"), np.repeat(edges[:, :, None], 3, axis=2))
+        cv2.imwrite(str(tmp_path / f"e{k}.png"), edges)
+    (tmp_path / "list.txt").write_text("x0.png e0.png\nx1.png e1.png\n")
+    text = f"""layer {{ name: "d" type: "ImageLabelmapData" top: "x" top: "e"
+      transform_param {{ mirror: true crop_size: 5 }}
+      image_data_param {{ source: "{tmp_path / "list.txt"}" batch_size: 2 }} }}"""
+    net = build(text, phase=0)
+    for _ in range(3):
+        net.forward()
+        x, edges = net.blobs["x"].data, net.blobs["e"].data
+        assert edges.shape == (2, 1, 5, 5)
+        np.testing.assert_array_equal(edges, x[:, :1] >= 128)
