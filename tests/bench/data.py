@@ -34,11 +34,16 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def datums(folder: Path) -> None:
+def made(path: Path, count: int, *shape: int) -> Path:
+    """A database of images made at random."""
     rng = np.random.default_rng(0)
-    images = (rng.integers(0, 256, (3, 256, 256)).astype(np.uint8) for _ in range(RECORDS))
-    lmdb.write_records(folder / "db", ((b"%08d" % i, datum.write(x, i % 10)) for i, x in enumerate(images)))
-    records = lmdb.open_records(folder / "db")
+    images = (rng.integers(0, 256, shape).astype(np.uint8) for _ in range(count))
+    lmdb.write_records(path, ((b"%08d" % i, datum.write(x, i % 10)) for i, x in enumerate(images)))
+    return path
+
+
+def datums(folder: Path) -> None:
+    records = lmdb.open_records(made(folder / "db", RECORDS, 3, 256, 256))
     param = registry.default().schema.message("TransformationParameter")
     transform = Transform(param(crop_size=227, mirror=True, mean_value=[104, 117, 123]), 0, write_bytes=pixels.write)
     batches = Batches(Datums(records), transform, BATCH, Keys("data", 1))
@@ -63,19 +68,16 @@ def datums(folder: Path) -> None:
 
 def digits(folder: Path, source: str) -> str:
     """LeNet on MNIST, or on digits made at random."""
-    if not source:
-        rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (6400, 1, 28, 28)).astype(np.uint8)
-        source = str(folder / "digits")
-        lmdb.write_records(source, ((b"%08d" % i, datum.write(x, i % 10)) for i, x in enumerate(images)))
+    source = source or str(made(folder / "digits", 6400, 1, 28, 28))
     return LENET.read_text().replace('"mnist_train_lmdb"', f'"{source}"')
 
 
 def photographs(folder: Path) -> str:
-    """CaffeNet's first convolution and a classifier, on the records of 3 x 256 x 256."""
+    """CaffeNet's first convolution and a classifier, on two batches of 3 x 256 x 256: their pages are soon known."""
+    source = made(folder / "few", 2 * BATCH, 3, 256, 256)
     return f"""
     layer {{ name: "d" type: "Data" top: "data" top: "label"
-      data_param {{ source: "{folder}/db" batch_size: {BATCH} backend: LMDB }}
+      data_param {{ source: "{source}" batch_size: {BATCH} backend: LMDB }}
       transform_param {{ crop_size: 227 mirror: true mean_value: 104 mean_value: 117 mean_value: 123 }} }}
     layer {{ name: "c" type: "Convolution" bottom: "data" top: "c"
       convolution_param {{ num_output: 96 kernel_size: 11 stride: 4 weight_filler {{ type: "xavier" }} }} }}
@@ -87,27 +89,29 @@ def photographs(folder: Path) -> str:
 
 def steps(name: str, text: str, count: int, turns: int) -> None:
     """A training step with data and with the last batch again, in short turns; medians of the turns and of ratios."""
-    made = registry.default().schema.message("NetParameter")
-    net = Net(prototxt.parse(text, made, str(LENET)), 0, seed=1, plan=True)
+    param = registry.default().schema.message("NetParameter")
+    net = Net(prototxt.parse(text, param, str(LENET)), 0, seed=1, plan=True)
     source = net.layers[0]
     forward = source.forward
 
-    def some() -> tuple[float, float]:
-        """Seconds a step by the wall and of processors, the latter being fair where other work runs beside."""
-        wall, processors = time.perf_counter(), time.process_time()
+    clocks = {"wall": time.perf_counter, "training thread": time.thread_time, "all threads": time.process_time}
+
+    def some() -> list[float]:
+        """Seconds a step: by the wall, which is what counts, and of processors, where other work runs beside."""
+        before = [clock() for clock in clocks.values()]
         for _ in range(count):
             net.forward()
             net.backward()
-        return (time.perf_counter() - wall) / count, (time.process_time() - processors) / count
+        return [(clock() - start) / count for clock, start in zip(clocks.values(), before, strict=True)]
 
-    some()
+    some(), some()
     found = []
     for _ in range(turns):
         source.forward = lambda bottom, top: None
         without = some()
         source.forward = forward
         found.append((some(), without))
-    for i, what in enumerate(("wall", "processor")):
+    for i, what in enumerate(clocks):
         ours, alone = (1e3 * median(pair[k][i] for pair in found) for k in (0, 1))
         more = 100 * (median(pair[0][i] / pair[1][i] for pair in found) - 1)
         print(f"{name}, {what}: {ours:.2f} ms a step with data, {alone:.2f} without: {more:+.1f}%")
