@@ -71,6 +71,12 @@ def load_weights(net: "Net", paths: Sequence[str]) -> None:
         say(f"warning: {', '.join(paths)}: nothing for {', '.join(found.at_filler)}; left as their fillers made them")
 
 
+def warn_of_inputs(net: "Net") -> None:
+    """Say which inputs nobody fills, where a command runs a net on its own data."""
+    if net.inputs:
+        say(f"warning: no layer fills {', '.join(net.inputs)}, so that zeros go in; want a net with a data layer")
+
+
 def weights_for(path: str, given: Sequence[str], otherwise: str = "") -> list[str]:
     """The weights given, else the best model that training left beside the net, where there is exactly one.
 

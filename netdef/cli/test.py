@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     weights = nets.weights_for(path, args.weights)
     net = nets.build(path, settings.plugins(args), 1, args.level, args.stage, seed=1, plan=True)
     nets.load_weights(net, weights)
+    nets.warn_of_inputs(net)
     summary, loss = Summary(net), 0.0
     with watching(args.iterations) as (log, step):
         log("running", f"Running for {args.iterations} iterations.")

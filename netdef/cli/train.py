@@ -71,6 +71,9 @@ def run(args: argparse.Namespace) -> int:
         solver.restore(args.snapshot)
     elif args.weights:
         nets.load_weights(solver.net, args.weights)
+    nets.warn_of_inputs(solver.net)
+    if solver.param.HasField("solver_mode") and solver.param.solver_mode == solver.param.GPU:
+        say("note: solver_mode: GPU is ignored: netdef runs on the CPU")
     with watching(solver, args), Signals(args.sigint_effect, args.sighup_effect, NOTE) as signals:
         solver.wish = signals.take
         reason = solver.solve()

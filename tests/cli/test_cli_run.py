@@ -132,6 +132,19 @@ def test_testing_on_a_terminal_leaves_the_means_alone(run, trained, monkeypatch)
     assert [line.split()[0] for line in done.out.splitlines()] == ["Loss:", "accuracy", "loss"]
 
 
+def test_inputs_that_nobody_fills_are_named(run, trained):
+    done = run("test", "deploy.prototxt", "--weights", "small_iter_10.caffemodel", "--iterations", "1")
+    assert done.status == 0 and "netdef: warning: no layer fills x, so that zeros go in" in done.err
+
+
+@pytest.mark.parametrize("mode", ["", "solver_mode: CPU", "solver_mode: GPU"])
+def test_a_gpu_asked_for_is_told_once(run, files, mode):
+    (files / "solver.prototxt").write_text(f"{(files / 'solver.prototxt').read_text()} {mode}")
+    done = run("train", "solver.prototxt")
+    assert done.status == 0
+    assert done.err.count("solver_mode: GPU is ignored: netdef runs on the CPU") == (mode == "solver_mode: GPU")
+
+
 def test_layers_without_weights_are_named(run, trained):
     Path("other.prototxt").write_text(Path("net.prototxt").read_text().replace('name: "fc"', 'name: "fc9"'))
     done = run("test", "other.prototxt", "--weights", "small_iter_10.caffemodel", "--iterations", "1")
