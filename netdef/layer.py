@@ -98,7 +98,8 @@ class Layer(ABC):
     rectifies: Any = False
     """Whether forward is max(0, x) of each element, NaN staying NaN. May be a property."""
     absorbs: Any = ()
-    """What of layers behind it forward_then does along: "affine" (their as_affine), "rectified". May be a property."""
+    """What it does for layers behind it: "affine" (their as_affine) and "rectified" in forward_then, "gradients" in
+    backward_then. May be a property."""
     is_loss: ClassVar[bool] = False
     """Whether the first top is a loss, with loss_weight 1 unless the prototxt says otherwise."""
 
@@ -151,6 +152,15 @@ class Layer(ABC):
         """forward; then g y + b per channel for an `affine` (g, b), as in as_affine; then, `rectified`, max(0, y)."""
         raise NotImplementedError(f"{self.type} absorbs {self.absorbs}, but has no forward_then")
 
+    def backward_then(
+        self, behind: Blob, top: list[Blob], bottom: list[Blob], g: np.ndarray | None, rectified: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """bottom's diff from that of `behind`, which is top times g plus b per channel, then, `rectified`, max(0, y).
+
+        For layers without learned parameters. Returns the gradients with respect to g and b.
+        """
+        raise NotImplementedError(f"{self.type} absorbs {self.absorbs}, but has no backward_then")
+
     def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
         """Multiply-adds of one forward pass, for the tables; 0 where there are hardly any."""
         return 0
@@ -165,6 +175,10 @@ class Layer(ABC):
         Such a layer may be run in place by a net that never runs backward.
         """
         return None
+
+    def update_affine(self, dg: np.ndarray, db: np.ndarray) -> None:
+        """Add to the parameters' diffs, as update does, from the gradients with respect to as_affine's (g, b)."""
+        raise NotImplementedError(f"{self.type} has no update_affine")
 
     def absorbed(self, g: np.ndarray, b: np.ndarray) -> "Changed | None":
         """The layer of the same type whose tops are g y + b, per channel (axis 1); None where there is none."""

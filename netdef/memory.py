@@ -26,7 +26,7 @@ class Plan:
 def plan(net: "Net") -> Plan:
     """What binding would give; allocates nothing."""
     sizes, kept = _sizes(net), _kept(net)
-    lives = lifetimes(_steps(net))
+    lives = lifetimes(_steps(net), net.backward_runs)
     offsets, arena = assign(lives, sizes, kept)
     alone = sum(size for key, size in sizes.items() if key not in offsets and key in lives)
     return Plan(arena, alone, sum(sizes[key] for key in lives), offsets)

@@ -13,9 +13,10 @@ from netdef.blame import PASSED, named
 from netdef.blob import Blob
 from netdef.errors import LayerError
 from netdef.files import finder
+from netdef.graph import fuse
 from netdef.graph.choose import placed, provider
 from netdef.graph.filter import place
-from netdef.graph.fuse import Fusion, forward
+from netdef.graph.fuse import Fusion
 from netdef.graph.need import mark, nodes, without_gradient
 from netdef.graph.prepare import prepare
 from netdef.inplace import InPlace
@@ -132,9 +133,10 @@ class Net:
         ]
 
     def _fuse(self, hidden: bool) -> None:
-        """Find the runs of layers, first: last, that one does; where nobody looks, a run's tops are one memory."""
-        found = Fusion(self.layers, self.bottoms, self.tops, self._weighs, self.runs_backward, hidden)
-        self.runs = found.runs()
+        """Find the runs of layers that the first does along; where nobody looks, a run's tops are one memory."""
+        known = self._weighs, self.runs_backward, self.propagate_down
+        found = Fusion(self.layers, self.bottoms, self.tops, *known, hidden)
+        self.runs, self.backward_runs = found.runs(), found.backward_runs()
         for first, last in self.runs.items():
             for i in range(first, last):
                 self.tops[i][0].share_data(self.tops[last][0])
@@ -228,7 +230,7 @@ class Net:
             if tuple(b.shape for b in self.bottoms[i]) != self._seen[i]:
                 self._placed(layer.layer_param, self._infer, i)
         self._in_place.fetch(first, bottom)
-        work = layers[0].forward if first == last else partial(forward, layers)
+        work = layers[0].forward if first == last else partial(fuse.forward, layers)
         self._placed(layers[0].layer_param, work, bottom, top)
         for layer in layers:
             layer.passes += 1
@@ -236,10 +238,22 @@ class Net:
 
     def backward(self, start: int | None = None, end: int = 0) -> None:
         """Run layers start..end (inclusive, start the later): update, then backward, where a gradient is needed."""
-        for i in range(len(self.layers) - 1 if start is None else start, end - 1, -1):
-            if self.runs_backward[i]:
-                self.update_layer(i)
-                self.backward_layer(i)
+        last = len(self.layers) - 1 if start is None else start
+        while last >= end:
+            first = self.backward_runs.get(last, last)
+            first = first if first >= end else last
+            if first < last:
+                self._backward(first, last)
+            elif self.runs_backward[last]:
+                self.update_layer(last)
+                self.backward_layer(last)
+            last = first - 1
+
+    def _backward(self, first: int, last: int) -> None:
+        layers, top, bottom = self.layers[first : last + 1], self.tops[first], self.bottoms[first]
+        learns = self._updates[first + 1]
+        self._placed(layers[0].layer_param, fuse.backward, layers, self.tops[last][0], top, bottom, learns)
+        self._in_place.hand_back(first, bottom, self.propagate_down[first])
 
     def update_layer(self, i: int) -> None:
         layer = self.layers[i]

@@ -22,6 +22,8 @@ class Fusion:
     """Which layers have a loss."""
     backward: Sequence[bool]
     """Which layers run backward."""
+    downs: Sequence[Sequence[bool]]
+    """Which bottoms of each layer get a gradient."""
     hidden: bool
     """Whether nobody looks at blobs between layers, whatever their names."""
 
@@ -49,14 +51,35 @@ class Fusion:
             return "rectified" in can and layer.in_place
         return "affine" in can and not self.backward[i] and is_affine(layer)
 
-    def _follows(self, i: int) -> bool:
-        """Whether layer i reads what i - 1 makes and nothing else, and no backward and no loss needs it."""
+    def backward_runs(self) -> dict[int, int]:
+        """By the last layer of each run whose gradients its first computes, that first; none where one could look."""
+        found: dict[int, int] = {}
+        for first, layer in enumerate(self.layers if self.hidden else ()):
+            last = first
+            if "gradients" in layer.absorbs and list(self.downs[first]) == [True]:
+                last += self._hands_back(last + 1) and learns_as_affine(self.layers[last + 1])
+                last += self._hands_back(last + 1) and self._only_rectifies(last + 1)
+            if last > first:
+                found[last] = first
+        return found
+
+    def _hands_back(self, i: int) -> bool:
+        return i < len(self.layers) and self._is_next(i) and self.backward[i] and list(self.downs[i]) == [True]
+
+    def _only_rectifies(self, i: int) -> bool:
+        return self.layers[i].rectifies and "bottom" not in self.layers[i].reads
+
+    def _is_next(self, i: int) -> bool:
+        """Whether layer i reads what i - 1 makes and nothing else, which no loss needs."""
         before, bottom = self.tops[i - 1], self.bottoms[i]
-        if not len(before) == len(bottom) == len(self.tops[i]) == 1 or bottom[0] is not before[0]:
-            return False
+        alone = len(before) == len(bottom) == len(self.tops[i]) == 1
+        return alone and bottom[0] is before[0] and not self.weighs[i - 1]
+
+    def _follows(self, i: int) -> bool:
+        """Whether layer i is the next, and no backward needs what is between the two."""
         made = self.backward[i - 1] and "top" in self.layers[i - 1].reads
         read = self.backward[i] and "bottom" in self.layers[i].reads
-        return not (made or read or self.weighs[i - 1])
+        return self._is_next(i) and not made and not read
 
     def _is_fresh(self, i: int) -> bool:
         """Whether no other blob looks at the memory of layer i's top."""
@@ -67,6 +90,11 @@ def is_affine(layer: Layer) -> bool:
     """Whether as_affine gives numbers; they may not be there yet."""
     with np.errstate(all="ignore"):
         return layer.as_affine() is not None
+
+
+def learns_as_affine(layer: Layer) -> bool:
+    """Whether a layer is affine, and can learn from the gradients of its factors and terms if at all."""
+    return is_affine(layer) and (type(layer).update_affine is not Layer.update_affine or not any(layer.learns))
 
 
 def compose(affine: Iterable[Affine]) -> Affine | None:
@@ -83,3 +111,12 @@ def forward(run: Sequence[Layer], bottom: list[Blob], top: list[Blob]) -> None:
     behind = run[1 : len(run) - rectified]
     affine = compose(found for layer in behind if (found := layer.as_affine()) is not None)
     run[0].forward_then(bottom, top, affine, rectified)
+
+
+def backward(run: Sequence[Layer], behind: Blob, top: list[Blob], bottom: list[Blob], learns: bool) -> None:
+    """update and backward of all layers of a run by its first, from the last one's top; `learns` is of the second."""
+    rectified = run[-1].rectifies
+    affine = run[1].as_affine() if len(run) - rectified > 1 else None
+    gradients = run[0].backward_then(behind, top, bottom, None if affine is None else affine[0], rectified)
+    if affine is not None and learns:
+        run[1].update_affine(*gradients)

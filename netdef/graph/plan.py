@@ -1,6 +1,6 @@
 """The memory plan: which activations and gradients may lie in the same bytes, as they are never alive together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Key = int
@@ -34,8 +34,14 @@ class Life:
         return self.begin <= other.end and other.begin <= self.end
 
 
-def lifetimes(steps: list[Step]) -> dict[Key, Life]:
-    """How long each storage is needed. Storages that no step writes are left out: they must keep what they hold."""
+def lifetimes(steps: list[Step], runs: Mapping[int, int] | None = None) -> dict[Key, Life]:
+    """How long each storage is needed. Storages that no step writes are left out: they must keep what they hold.
+
+    `runs` maps the last to the first of the steps that go backward as one: all they touch is alive together.
+    """
+    times = list(range(len(steps)))
+    for end, begin in (runs or {}).items():
+        times[begin : end + 1] = [begin] * (end + 1 - begin)
     lives: dict[Key, Life] = {}
     last = 2 * len(steps) - 1
     for i, step in enumerate(steps):
@@ -45,7 +51,7 @@ def lifetimes(steps: list[Step]) -> dict[Key, Life]:
             _use(lives, key, i)
     for i, step in reversed(list(enumerate(steps))):
         if step.runs_backward:
-            _backward(lives, step, last - i)
+            _backward(lives, step, last - times[i])
     return lives
 
 

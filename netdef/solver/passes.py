@@ -15,10 +15,10 @@ def forward(net: Net, looks: Sequence[Any] = ()) -> float:
     """
     if not looks:
         return net.forward()
-    apart = not all(getattr(look, "spares_runs", False) for look in looks)
+    runs = _runs(net.runs, looks)
     loss, i = 0.0, 0
     while i < len(net.layers):
-        last = i if apart else net.runs.get(i, i)
+        last = runs.get(i, i)
         loss += net.forward(i, last)
         for look in looks:
             look.forward(net, last)
@@ -27,15 +27,26 @@ def forward(net: Net, looks: Sequence[Any] = ()) -> float:
 
 
 def backward(net: Net, looks: Sequence[Any] = ()) -> None:
-    """Each look's backward(net, i) is called while the gradients that layer i made are still there."""
+    """Each look's backward(net, i) is called while the gradients that layer i made are still there.
+
+    Where every look `spares_runs`, it is called for the first alone of layers whose gradients the first makes along.
+    """
     if not looks:
         net.backward()
         return
-    for i in reversed(range(len(net.layers))):
-        if net.runs_backward[i]:
-            net.backward(i, i)
+    runs = _runs(net.backward_runs, looks)
+    i = len(net.layers) - 1
+    while i >= 0:
+        first = runs.get(i, i)
+        if net.runs_backward[first]:
+            net.backward(i, first)
             for look in looks:
-                look.backward(net, i)
+                look.backward(net, first)
+        i = first - 1
+
+
+def _runs(runs: dict[int, int], looks: Sequence[Any]) -> dict[int, int]:
+    return runs if all(getattr(look, "spares_runs", False) for look in looks) else {}
 
 
 def count(net: Net) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from netdef.blob import Blob
+from netdef.graph.fuse import learns_as_affine
 from netdef.layer import Layer
 from netdef.registry import Registry
 from netdef.testing.bench import Bench, random
@@ -28,13 +29,17 @@ def _faults(bench: Bench, i: int) -> Iterator[str]:
         bottom[0].data.flat[:1] = np.nan
         got, want = _forward(layer, bottom, bench.net.tops[i]), np.maximum(bottom[0].data, 0)
         yield from _fault(bench, i, got, want, 0, "it says rectifies, but y is not max(0, x)")
-    if layer.absorbs:
+    if "affine" in layer.absorbs or "rectified" in layer.absorbs:
         yield from _absorption(bench, i, bottom)
+    if "gradients" in layer.absorbs:
+        yield from _gradients(bench, i, bottom)
     affine = layer.as_affine()
     if affine is not None:
         want = _applied(bottom[0].data, affine)
         got = _forward(layer, bottom, bench.net.tops[i])
         yield from _fault(bench, i, got, want, 1e-12, "as_affine gives (g, b), but y is not g x + b")
+        if learns_as_affine(layer) and any(layer.learns):
+            yield from _update(bench, i, bottom)
         layer.forward(bottom, bottom[:1])
         yield from _fault(bench, i, bottom[0].data, want, 1e-12, "as_affine is given, but in place y is not g x + b")
 
@@ -51,6 +56,47 @@ def _absorption(bench: Bench, i: int, bottom: list[Blob]) -> Iterator[str]:
     layer.forward_then(bottom, top, affine, rectified)
     want = np.maximum(y, 0) if rectified else y
     yield from _fault(bench, i, top[0].data, want, 1e-12, "forward_then is not forward and what it absorbs")
+
+
+def _update(bench: Bench, i: int, bottom: list[Blob]) -> Iterator[str]:
+    layer, dy = bench.net.layers[i], _spoilt(bench.net.tops[i][0])
+    dy.diff[...] = random(layer.name, i).standard_normal(dy.shape)
+    found = []
+    for update in (
+        lambda: layer.update_affine(_by_channel(dy.diff * bottom[0].data), _by_channel(dy.diff)),
+        lambda: layer.update([dy], bottom),
+    ):
+        for blob in layer.blobs:
+            blob.diff[...] = 1
+        update()
+        found.append([blob.diff.copy() for blob in layer.blobs])
+    for got, want in zip(*found, strict=True):
+        yield from _fault(bench, i, got, want, 1e-12, "update_affine is not update")
+
+
+def _gradients(bench: Bench, i: int, bottom: list[Blob]) -> Iterator[str]:
+    layer = bench.net.layers[i]
+    top = [_spoilt(blob) for blob in bench.net.tops[i]]
+    layer.forward(bottom, top)
+    y, draw = top[0].data.copy(), random(layer.name, i)
+    g, b = draw.standard_normal((2, *(y.shape[1:2] or (1,))))
+    behind = _spoilt(top[0])
+    behind.data[...] = np.maximum(_applied(y, (g, b)), 0)
+    behind.diff[...] = draw.standard_normal(y.shape)
+    dz = behind.diff * (behind.data > 0)
+    top[0].diff[...] = _applied(dz, (g, np.zeros_like(b)))
+    layer.backward(top, [True], bottom)
+    dx, bottom[0].diff[...], top[0].diff[...] = bottom[0].diff.copy(), np.nan, np.nan
+    found = layer.backward_then(behind, top, bottom, g, True)
+    what = "backward_then is not backward and what it absorbs"
+    yield from _fault(bench, i, bottom[0].diff, dx, 1e-12, what)
+    for got, want in zip(found, (dz * y, dz), strict=True):
+        yield from _fault(bench, i, got, _by_channel(want), 1e-12, what)
+
+
+def _by_channel(x: np.ndarray) -> np.ndarray:
+    """The sums over all but axis 1; a single one where there is none."""
+    return x.sum(axis=(0, *range(2, x.ndim))) if x.ndim > 1 else x.sum(keepdims=True)
 
 
 def _applied(x: np.ndarray, affine: Affine) -> np.ndarray:
@@ -77,6 +123,6 @@ def _spoilt(blob: Blob) -> Blob:
 
 
 def _fault(bench: Bench, i: int, got: np.ndarray, want: np.ndarray, tolerance: float, what: str) -> Iterator[str]:
-    fault = compare(got, want, tolerance, f"top '{bench.net.layers[i].layer_param.top[0]}'")
+    fault = compare(got, want, tolerance, bench.net.layers[i].layer_param.top[0])
     if fault:
         yield f"{bench.place(i)}: {what}: {fault}"

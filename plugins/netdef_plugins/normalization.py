@@ -114,7 +114,7 @@ class BatchNorm(ParameterFree):
 
     @property
     def absorbs(self) -> tuple[str, ...]:
-        return ("affine", "rectified") if self.fixed else ()
+        return ("affine", "rectified") if self.fixed else ("gradients",)
 
     def remember(self, mean: Array, variance: Array, m: int) -> None:
         fraction = self.param.moving_average_fraction
@@ -160,6 +160,18 @@ class BatchNorm(ParameterFree):
             norm.scale(dy, self.factor, None, dx)
         else:
             norm.batch_backward(dy, by_channel(top[0].data), self.variance, dx, self.param.eps)
+
+    def backward_then(
+        self, behind: Blob, top: list[Blob], bottom: list[Blob], g: Array | None, rectified: bool
+    ) -> tuple[Array, Array]:
+        from netdef_plugins.kernels import norm
+
+        dz, y, dx = by_channel(behind.diff), by_channel(top[0].data), by_channel(bottom[0].diff)
+        if not dx.size:
+            return np.zeros_like(self.blobs[0].data), np.zeros_like(self.blobs[0].data)
+        g = g if g is None else np.broadcast_to(g, self.blobs[0].shape).astype(y.dtype)
+        z = by_channel(behind.data) if rectified else None
+        return norm.batch_backward(dz, y, self.variance, dx, self.param.eps, g, z)
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         x, shape = inputs[0], graph.shape(inputs[0])

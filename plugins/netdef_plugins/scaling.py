@@ -109,6 +109,10 @@ class Scale(Along):
         elif db is not None:
             add_sums(dy, db)
 
+    def update_affine(self, dg, db):
+        for blob, gradient in zip(self.blobs, (dg, db), strict=False):
+            blob.diff[...] += gradient
+
     def macs(self, bottom_shapes, top_shapes):
         return math.prod(top_shapes[0])
 
@@ -151,6 +155,9 @@ class Bias(Along):
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
         if len(bottom) == 1:
             add_sums(self.fold(self.blobs[0], top[0].diff), self.blobs[0].diff)
+
+    def update_affine(self, dg, db):
+        self.blobs[0].diff[...] += db
 
     def to_onnx(self, graph, inputs):
         b = inputs[1] if len(inputs) > 1 else graph.weight(self, 0)

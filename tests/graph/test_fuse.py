@@ -50,8 +50,37 @@ class Gain(Layer):
         self.blobs[0].diff[...] += (top[0].diff * bottom[0].data).sum(0)
 
 
+class Learner(Gain):
+    """A Gain that learns from the gradients of its factors, too."""
+
+    type = "Learner"
+
+    def update_affine(self, dg, db):
+        self.blobs[0].diff[...] += dg
+
+
 class Rectifier(toys.Relu):
     type, rectifies = "Rectifier", True
+
+
+class Cube(ParameterFree):
+    """y = x^3; backward reads y, and may do what is behind it along."""
+
+    type, reads, absorbs = "Cube", ("top",), ("gradients",)
+    along = 0
+
+    def forward(self, bottom, top):
+        np.power(bottom[0].data, 3, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 3 * np.cbrt(top[0].data) ** 2 * top[0].diff
+
+    def backward_then(self, behind, top, bottom, g, rectified):
+        self.along += 1
+        dy = behind.diff * (behind.data > 0) if rectified else behind.diff.copy()
+        dg, db = (dy * top[0].data).sum(0), dy.sum(0)
+        bottom[0].diff[...] = 3 * np.cbrt(top[0].data) ** 2 * dy * (1 if g is None else g)
+        return dg, db
 
 
 class Square(ParameterFree):
@@ -66,7 +95,7 @@ class Square(ParameterFree):
         bottom[0].diff[...] = 2 * bottom[0].data * top[0].diff
 
 
-REGISTRY = toys.registry(Head, Gain, Rectifier, Square)
+REGISTRY = toys.registry(Head, Gain, Learner, Rectifier, Square, Cube)
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
 X = np.array([[-1.5, 0.3, 0.9], [2, -0.2, -0.7]])
 LOSS = 'layer { name: "loss" type: "MeanLoss" bottom: "%s" bottom: "x" top: "loss" }'
@@ -200,3 +229,66 @@ def test_memory_that_others_look_at_too_is_left_alone():
     net.blobs["x"].data[...] = X
     net.forward()
     np.testing.assert_allclose(net.blobs["w"].data, 2 * X**2)
+
+
+def learning(chain, more=""):
+    """A net that learns through a chain of layers, from x over a Learner to a loss."""
+    text = layer("Learner", "x", "in", "first") + chain
+    return text + LOSS % "out" + more
+
+
+CUBE = layer("Cube", "in", "c", "cube")
+BEHIND = layer("Learner", "c", "l", "learner") + layer("Rectifier", "l", "out", "r")
+INSIDE = layer("Learner", "c", "c", "learner") + layer("Rectifier", "c", "c", "r") + layer("Same", "c", "out", "s")
+
+
+def gradients(net):
+    net.clear_param_diffs()
+    net.forward()
+    net.backward()
+    return [p.blob.diff.copy() for p in net.parameters]
+
+
+@pytest.mark.parametrize(("chain", "runs"), [
+    (CUBE + BEHIND, 1),
+    (CUBE + INSIDE, 1),
+    (CUBE + layer("Learner", "c", "out", "learner"), 1),
+    (CUBE + layer("Rectifier", "c", "out", "r"), 1),
+    (CUBE + layer("Learner", "c", "out", "learner", "param { lr_mult: 0 }"), 1),
+    (CUBE + BEHIND.replace("Learner", "Gain"), 0),  # it could not learn from its factors' gradients
+    (layer("Cube", "in", "c", "cube", "loss_weight: 1") + BEHIND, 0),
+    (CUBE + layer("Square", "c", "out", "s"), 0),
+    (CUBE + layer("Square", "c", "d", "s") + layer("Cube", "d", "e", "cube2") + layer("Rectifier", "e", "out", "r"), 1),
+])  # fmt: skip
+def test_one_layer_makes_the_gradients_of_those_that_follow_it(chain, runs):
+    net, unplanned = built(learning(chain), TRAIN, plan=True), built(learning(chain), TRAIN)
+    want = gradients(unplanned)
+    assert along(unplanned) == 0
+    for _ in range(2):
+        for got, right in zip(gradients(net), want, strict=True):
+            np.testing.assert_allclose(got, right, rtol=1e-12)
+    assert along(net) == 2 * runs
+    assert want[0].any()
+
+
+def test_a_layer_that_is_looked_at_makes_its_gradients_itself():
+    net, other = (built(learning(CUBE + BEHIND), TRAIN, plan=True) for _ in range(2))
+    want = gradients(net)
+    other.clear_param_diffs()
+    other.forward()
+    for i in reversed(range(len(other.layers))):
+        other.backward(i, i)
+    assert along(other) == 0
+    for got, right in zip((p.blob.diff for p in other.parameters), want, strict=True):
+        np.testing.assert_allclose(got, right, rtol=1e-12)
+    last = other.index("r")
+    other.backward(last, last - 1)
+    assert along(other) == 0, "a pass that ends within a run takes it apart"
+
+
+def test_a_frozen_layer_does_not_learn_along():
+    net = built(learning(CUBE + layer("Learner", "c", "out", "learner", "param { lr_mult: 0 }")), TRAIN, plan=True)
+    gradients(net)
+    assert along(net) == 1
+    assert net.params["first"][0].diff.any()
+    assert not net.params["learner"][0].diff.any()

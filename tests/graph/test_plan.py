@@ -78,6 +78,25 @@ def test_nothing_is_overwritten_while_it_is_needed(seed):
     simulate(steps, offsets, sizes, arena)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_what_goes_backward_as_one_is_alive_together(seed):
+    rng = np.random.default_rng(seed)
+    steps = random_steps(rng)
+    begin, end = sorted(rng.integers(0, len(steps), 2).tolist())
+    lives = lifetimes(steps, {end: begin})
+    touched = set()
+    for step in steps[begin : end + 1]:
+        if step.runs_backward:
+            touched |= {*step.top_diff, *(k for k, down in zip(step.bottom_diff, step.down, strict=True) if down)}
+            touched |= set(step.top_data if "top" in step.reads else ())
+            touched |= set(step.bottom_data if "bottom" in step.reads else ())
+    alive = [lives[k] for k in touched if k in lives]
+    assert all(a.overlaps(b) for a in alive for b in alive)
+    sizes = {k: int(rng.integers(1, 500)) for k in lives}
+    offsets, arena = assign(lives, sizes)
+    simulate(steps, offsets, sizes, arena)
+
+
 def test_a_chain_without_gradients_needs_two_blobs():
     steps = [Step([2 * i - 2] if i else [], [2 * i - 1] if i else [], [2 * i], [2 * i + 1]) for i in range(10)]
     offsets, arena = assign(lifetimes(steps), dict.fromkeys(range(20), 1000))

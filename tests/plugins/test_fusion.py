@@ -109,3 +109,30 @@ def test_the_layer_in_front_does_the_last_one_along(name):
     made = built(NETS[name], "f", plan=True)
     made.layers[-1].forward = None
     assert whole(made).any()
+
+
+NORMALIZED = {
+    "normalized and scaled": BEHIND,
+    "and rectified": BEHIND + RELU,
+    "scaled without terms": BEHIND.replace("bias_term: true", "bias_term: false") + RELU,
+    "rectified alone": layer("BatchNorm", "a", "a") + RELU,
+    "a term alone": layer("BatchNorm", "a", "a") + layer("Bias", "a", "a") + RELU,
+    "apart": layer("BatchNorm", "a", "n") + layer("Scale", "n", "s") + layer("ReLU", "s", "r"),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_normalization_makes_the_gradients_of_what_follows_it(name, dtype):
+    top = "r" if name == "apart" else "a"
+    text = convolution() + NORMALIZED[name] + layer("EuclideanLoss", top, "loss", 'bottom: "x"')
+    made, other = built(text, dtype, nets.TRAIN, plan=True), built(text, dtype, nets.TRAIN)
+    assert made.backward_runs
+    assert not other.backward_runs
+    for net in (made, other):
+        net.clear_param_diffs()
+        net.forward()
+        net.backward()
+    for one, two in zip(made.parameters, other.parameters, strict=True):
+        scale = max(np.abs(other.params[two.layer][0].diff).max(), 1)  # a bias before a mean is taken off gets none
+        assert np.abs(one.blob.diff - two.blob.diff).max() <= (1e-12 if dtype == "d" else 1e-5) * scale

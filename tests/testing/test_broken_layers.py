@@ -207,7 +207,7 @@ BROKEN = [
     broken(Cube, name="MisshapenOnnx", to_onnx=misshapen_onnx, says="ONNX: "),
     broken(Cube, name="NoOnnx", to_onnx=no_onnx, says=r"ONNX: .*'it' \(NoOnnx\): NoOnnx has no ONNX form"),
     broken(Cube, name="Jagged", forward=jagged_forward, says="never agreed about the slope"),
-    broken(Cube, name="LyingRectifier", rectifies=True, says=r"says rectifies, but y is not max\(0, x\): top 'y'"),
+    broken(Cube, name="LyingRectifier", rectifies=True, says=r"says rectifies, but y is not max\(0, x\): y"),
     broken(Gain, name="LyingAffine", as_affine=affine_without_a_term, says=r"as_affine gives \(g, b\), but y is not"),
     broken(Gain, name="NotInPlace", forward=twice_in_place, as_affine=affine, says="in place y is not g x"),
     broken(Gain, name="Absorber", absorbs=("affine",), forward_then=forward_alone, says="forward_then is not forward"),

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from . import threads
 from .native import helper, task, unpack
 from .simd import shift
@@ -28,6 +30,22 @@ def sums(dy, y, outer, stride, n):
         for i in range(n):
             alone += a[i]
             product += a[i] * b[i]
+        first += alone
+        second += product
+    return first, second
+
+
+@helper
+def rectified_sums(dz, z, y, outer, stride, n):
+    """The same for dy = dz where z > 0, else 0."""
+    first = second = 0.0
+    for o in range(outer):
+        a, b, c = shift(dz, o * stride), shift(y, o * stride), shift(z, o * stride)
+        alone = product = dz[0] * 0
+        for i in range(n):
+            d = a[i] if c[i] > 0 else 0
+            alone += d
+            product += d * b[i]
         first += alone
         second += product
     return first, second
@@ -73,16 +91,21 @@ def _batch(job, item, thread):
 
 @task
 def _batch_backward(job, item, thread):
-    dy, y, var, dx, outer, channels, n, eps = unpack(job, "aaaaiiir")
-    dy, y, dx, stride = shift(dy, item * n), shift(y, item * n), shift(dx, item * n), channels * n
-    alone, product = sums(dy, y, outer, stride, n)
-    zero = var[item] * 0
+    dz, z, g, y, var, dx, dg, db, outer, channels, n, eps, rectified = unpack(job, "aaaaaaaaiiiri")
+    dz, z, y, dx = shift(dz, item * n), shift(z, item * n), shift(y, item * n), shift(dx, item * n)
+    stride, zero = channels * n, var[item] * 0
+    alone, product = rectified_sums(dz, z, y, outer, stride, n) if rectified else sums(dz, y, outer, stride, n)
+    dg[item], db[item] = product, alone
     first, second = zero + alone / (outer * n), zero + product / (outer * n)
-    factor = 1 / math.sqrt(var[item] + eps)
+    factor = g[item] / math.sqrt(var[item] + eps)
     for o in range(outer):
-        a, b, c = shift(dy, o * stride), shift(y, o * stride), shift(dx, o * stride)
-        for i in range(n):
-            c[i] = factor * (a[i] - first - b[i] * second)
+        a, b, c, d = shift(dz, o * stride), shift(y, o * stride), shift(z, o * stride), shift(dx, o * stride)
+        if rectified:
+            for i in range(n):
+                d[i] = factor * ((a[i] if c[i] > 0 else 0) - first - b[i] * second)
+        else:
+            for i in range(n):
+                d[i] = factor * (a[i] - first - b[i] * second)
 
 
 @task
@@ -108,17 +131,25 @@ def batch(x, y, mean, var, eps: float) -> None:
     threads.run(_batch, c, x, y, mean, var, n, c, x.size // (n * c), float(eps), dtype=x.dtype)
 
 
-def batch_backward(dy, y, var, dx, eps: float) -> None:
-    """dx from dy and the normalized y, for statistics that came from the batch itself; dx may be dy."""
+def batch_backward(dz, y, var, dx, eps: float, g=None, z=None) -> tuple[np.ndarray, np.ndarray]:
+    """dx from dz and the normalized y, for statistics that came from the batch itself; dx may be dz.
+
+    Where g[C] is given, dz is the gradient of g y + b, and where z is, that of z = max(0, g y + b). Returns the
+    gradients with respect to g and b.
+    """
     n, c = y.shape[:2]
-    threads.run(_batch_backward, c, dy, y, var, dx, n, c, y.size // (n * c), float(eps), dtype=y.dtype)
+    dg, db = np.empty((2, c), y.dtype)
+    g, z, rectified = np.ones_like(dg) if g is None else g, dz if z is None else z, z is not None
+    numbers = n, c, y.size // (n * c), float(eps), rectified
+    threads.run(_batch_backward, c, dz, z, g, y, var, dx, dg, db, *numbers, dtype=y.dtype)
+    return dg, db
 
 
 def scale(x, g, b, y, inner: int = 0, relu: bool = False) -> None:
     """y = g * x + b (or None) for x of shape [..., *g.shape, ...] with `inner` elements behind g's axes; y may be x.
 
-    Where relu is set, y is rectified, and NaN stays NaN. `inner` 0 stands for x[N, C, ...]. With factors 1 / std and offsets -mean / std this is BatchNorm with given
-    statistics; applied to dy, without b, it is the backward pass.
+    Where relu is set, y is rectified, and NaN stays NaN. `inner` 0 stands for x[N, C, ...]. With factors 1 / std and
+    offsets -mean / std this is BatchNorm with given statistics; applied to dy, without b, it is the backward pass.
     """
     outer, channels, n = _split(x, g, inner)
     threads.run(_scale, channels, x, g, b, y, outer, channels, n, b is not None, relu, dtype=x.dtype)
