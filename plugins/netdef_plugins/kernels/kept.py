@@ -14,7 +14,8 @@ from pathlib import Path
 
 import llvmlite
 import numba
-from llvmlite import binding
+
+from . import host
 
 try:
     import fcntl
@@ -41,7 +42,7 @@ def folder() -> Path | None:
 
 
 def _digest() -> str:
-    machine = binding.get_host_cpu_name() + binding.get_host_cpu_features().flatten()
+    machine = host.name() + host.features()
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {machine}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())

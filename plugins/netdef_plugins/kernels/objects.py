@@ -12,7 +12,7 @@ from llvmlite import binding
 from numba import _helperlib, cfunc
 from numba.core.runtime import _nrt_python
 
-from . import kept
+from . import host, kept
 
 _log = logging.getLogger("netdef.kernels")
 _lock = threading.Lock()
@@ -37,8 +37,7 @@ def _machine():
     binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple()
     relocation = "static" if target.name.startswith("x86") else "default"
-    features = binding.get_host_cpu_features().flatten()
-    options = {"cpu": binding.get_host_cpu_name(), "features": features, "reloc": relocation}
+    options = {"cpu": host.name(), "features": host.features(), "reloc": relocation}
     return target.create_target_machine(**options, opt=3, codemodel="jitdefault", jit=True)
 
 

@@ -3,22 +3,16 @@
 import operator
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
+
+from . import host
 
 F32, I1, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
-def _width():
-    """Floats in a vector register of this host: 16 with AVX-512, 8 with AVX2, else 4."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 16
-    return 8 if features.get("avx2") and features.get("fma") else 4
-
-
-VL = _width()
+VL = host.width()
 ZERO = np.float32(0)  # never made from memory: what a scratch buffer holds may be NaN, and 0 * NaN is NaN
 ONE = np.float32(1)
 VECTOR, MASK = ir.VectorType(F32, VL), ir.VectorType(I1, VL)
