@@ -117,15 +117,20 @@ def test_scale_with_other_axes():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape,axis", [((5, 10), 1), ((2, 7, 3, 4), 1), ((3, 1000), 1), ((2, 3, 5), -1), ((4, 3), 0)])
-def test_softmax(shape, axis, dtype):
+@pytest.mark.parametrize("shape", [(2, 7, 12), (1, 1, 5), (3, 4, 1024), (2, 3, 2050)])
+def test_softmax(shape, dtype):
     x, dy = arrays(dtype, shape, shape)
     x *= 20
     y, dx = np.empty_like(x), np.empty_like(x)
-    e = np.exp(x.astype(float) - x.max(axis, keepdims=True))
-    want = e / e.sum(axis, keepdims=True)
-    softmax.forward(x, y, axis)
-    softmax.backward(dy, y, dx, axis)
+    e = np.exp(x.astype(float) - x.max(1, keepdims=True))
+    want = e / e.sum(1, keepdims=True)
+    softmax.forward(x, y)
+    softmax.backward(dy, y, dx)
     close(y, want)
-    d = (dy - (dy * want).sum(axis, keepdims=True)) * want
+    d = (dy - (dy * want).sum(1, keepdims=True)) * want
     np.testing.assert_allclose(dx, d, rtol=0, atol=1e-6 if dtype == "f" else 1e-14)
+    softmax.forward(x, x)
+    np.testing.assert_array_equal(x, y)
+    x[0, 0, 0] = np.nan
+    softmax.forward(x, x)
+    assert np.isnan(x[0, :, 0]).all() and np.isfinite(x[-1, :, 1:]).all()
