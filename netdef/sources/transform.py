@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netdef.errors import SourceError
+from netdef.errors import AbsentError, SourceError
 from netdef.sources import draws
 from netdef.sources.augment import OPTIONS, Augment
 from netdef.sources.image import COLOUR, GRAY, NATIVE
@@ -53,7 +53,10 @@ class Transform:
         self.mean: np.ndarray | None = None
         self.mean_file = param.mean_file
         if param.mean_file:
-            self.mean = read_mean(find(param.mean_file))
+            try:
+                self.mean = read_mean(find(param.mean_file))
+            except AbsentError as e:
+                raise AbsentError(f"{e}; make it with netdef data mean DB {param.mean_file}") from None
         elif len(param.mean_value):
             self.mean = np.array(param.mean_value, np.float32).reshape(-1, 1, 1)
         self.augment = Augment(param)

@@ -6,7 +6,8 @@ from netdef_plugins.kernels import pixels
 from netdef_proto import netdef_pb2
 
 from netdef import registry
-from netdef.errors import SourceError
+from netdef.errors import AbsentError, SourceError
+from netdef.files import finder
 from netdef.options import Block, Field
 from netdef.schema import Schema
 from netdef.sources import draws
@@ -142,6 +143,13 @@ def test_mean_files(tmp_path):
     write_mean(path, np.ones((3, 2, 2)))
     written = netdef_pb2.BlobProto.FromString(path.read_bytes())
     assert list(written.shape.dim) == [1, 3, 2, 2] and list(written.data) == [1] * 12
+
+
+def test_an_absent_mean_says_which_command_makes_it(tmp_path):
+    with pytest.raises(
+        AbsentError, match=r"no file 'a\.binaryproto'.*; make it with netdef data mean DB a\.binaryproto"
+    ):
+        Transform(param(mean_file="a.binaryproto"), TRAIN, finder(tmp_path))
 
 
 def test_declared_shapes():
