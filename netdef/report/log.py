@@ -16,7 +16,7 @@ _PLACES = {"iteration": "solver.cpp:218", "train": "solver.cpp:237", "testing": 
 _PLACES |= {"test": "solver.cpp:397", "rate": "sgd_solver.cpp:105", "solving": "solver.cpp:272"}
 _PLACES |= {"policy": "solver.cpp:273", "weights": "solver.cpp:447", "state": "sgd_solver.cpp:273"}
 _PLACES |= {"last": "solver.cpp:310", "done": "solver.cpp:315", "stopped": "solver.cpp:295"}
-_PLACES |= {"debug": "net.cpp:593"}
+_PLACES |= {"debug": "net.cpp:593", "test loss": "solver.cpp:382"}
 _PLACES |= {"running": "caffe.cpp:285", "batch": "caffe.cpp:308", "loss": "caffe.cpp:313", "mean": "caffe.cpp:325"}
 
 
@@ -94,8 +94,11 @@ class Log:
         self.write("rate", f"Iteration {solver.iter}, lr = {solver.rate:g}")
 
     def test(self, solver: Any, index: int, results: Iterable[Result]) -> None:
+        found = list(results)
         self.write("testing", f"Iteration {solver.iter}, Testing net (#{index})")
-        self.write("test", *output_lines("Test", results))
+        if solver.param.test_compute_loss:
+            self.write("test loss", f"Test loss: {sum(np.sum(values) * weight for _, values, weight in found):g}")
+        self.write("test", *output_lines("Test", found))
 
     def snapshot(self, solver: Any, paths: Sequence[Any]) -> None:
         for path in map(str, paths):

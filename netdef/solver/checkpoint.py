@@ -9,6 +9,7 @@ from netdef.errors import WeightsError
 from netdef.solver import passes
 from netdef.solver.best import Best
 from netdef.solver.divergence import DivergenceError, bad_parameter
+from netdef.solver.policy import steps
 from netdef.solver.snapshot import State, find_weights, prune, read_state, write_state
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def collect(solver: "Solver", learned_net: str) -> State:
     slots = range(solver.rule.memory)
     history = [memory[i][m].reshape(p.blob.shape) for m in slots for i, p in enumerate(solver.net.parameters)]
     counts = [passes.count(net) for net in (solver.net, *solver.test_nets)]
-    steps = sum(solver.iter > value for value in solver.param.stepvalue)  # as Caffe counts them, for multistep
-    state = State(solver.iter, learned_net, history, steps, solver.seed, counts, list(solver.losses))
+    taken = steps(solver.param.stepvalue, solver.iter - 1)
+    state = State(solver.iter, learned_net, history, taken, solver.seed, counts, list(solver.losses))
     state.type = solver.param.type
     state.policy, state.recoveries = solver.schedule.memory, solver.recoveries
     if solver.judge is not None:

@@ -163,8 +163,9 @@ class Solver:
         """Caffe shows the loss and the test results once more when max_iter is reached."""
         if self.param.display and self.iter % self.param.display == 0:
             counts = passes.count(self.net)
-            self.tell("iteration", self.net.forward())
+            losses = [*self.losses, self.net.forward()][-max(1, self.param.average_loss) :]
             passes.rewind(self.net, counts)
+            self.tell("iteration", sum(losses) / len(losses))
         if testing.is_due(self):
             self.test_all()
 

@@ -37,7 +37,17 @@ def inv(p: Any, i: int) -> float:
 def multistep(p: Any, i: int) -> float:
     """base_lr * gamma ^ (how many stepvalues are reached)"""
     need(p, "multistep", "gamma")
-    return p.base_lr * p.gamma ** sum(i >= value for value in p.stepvalue)
+    return p.base_lr * p.gamma ** steps(p.stepvalue, i)
+
+
+def steps(values: Sequence[int], i: int) -> int:
+    """How many stepvalues are reached at iteration i: in the order given and one an iteration at most, as Caffe's."""
+    at = -1
+    for taken, value in enumerate(values):
+        at = max(value, at + 1)
+        if i < at:
+            return taken
+    return len(values)
 
 
 def poly(p: Any, i: int) -> float:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from netdef.errors import SolverError
 from netdef.hookspecs import hookimpl
 
 Array = np.ndarray
@@ -19,9 +20,13 @@ class Rule(ABC):
     memory: ClassVar[int] = 1
     decoupled: ClassVar[bool] = False
     """Whether weight decay stays out of the gradient and is taken off the weights beside the step, times the rate."""
+    has_momentum: ClassVar[bool] = True
+    """Whether the setting `momentum` means anything to the rule."""
 
     def __init__(self, param: Any):
-        """`param` is the SolverParameter."""
+        """`param` is the SolverParameter. Raises SolverError for what the rule cannot use, as Caffe does."""
+        if param.momentum and not self.has_momentum:
+            raise SolverError(f"takes no momentum, got {param.momentum:g}; leave it out")
         self.momentum: float = param.momentum
         self.delta: float = param.delta
 
@@ -56,6 +61,8 @@ class Nesterov(Rule):
 class AdaGrad(Rule):
     """h = h + g^2; step rate * g / (sqrt(h) + delta)"""
 
+    has_momentum = False
+
     def step(self, g: Array, memory: list[Array], rate: float, iteration: int) -> None:
         (h,) = memory
         h += g * g
@@ -66,9 +73,13 @@ class AdaGrad(Rule):
 class RMSProp(Rule):
     """h = rms_decay * h + (1 - rms_decay) * g^2; step rate * g / (sqrt(h) + delta)"""
 
+    has_momentum = False
+
     def __init__(self, param: Any):
         super().__init__(param)
         self.decay: float = param.rms_decay
+        if not 0 <= self.decay < 1:
+            raise SolverError(f"rms_decay is {self.decay:g}; want 0 or more, below 1")
 
     def step(self, g: Array, memory: list[Array], rate: float, iteration: int) -> None:
         (h,) = memory

@@ -64,7 +64,7 @@ def solver(iteration: int, display: int = 2) -> SimpleNamespace:
         blobs={"loss": SimpleNamespace(data=np.array(0.25, np.float32))},
         loss_weight=lambda name: 1.0,
     )
-    param = SimpleNamespace(display=display, lr_policy="step", max_iter=4)
+    param = SimpleNamespace(display=display, lr_policy="step", max_iter=4, test_compute_loss=False)
     return SimpleNamespace(iter=iteration, net=net, param=param, rate=0.01, smoothed_loss=0.5)
 
 
@@ -111,6 +111,15 @@ def test_a_run_from_start_to_end():
         "Optimization stopped early.",
         "Optimization Done.",
     ]
+
+
+def test_the_loss_of_a_test_is_printed_where_asked():
+    stream, built = io.StringIO(), solver(4)
+    built.param.test_compute_loss = True
+    results = [("accuracy", np.array(0.5), 0.0), ("aux", np.array(2.0), 0.25), ("loss", np.array(1.5), 1.0)]
+    Log(stream).test(built, 0, iter(results))
+    texts = [line.split("] ", 1)[1] for line in stream.getvalue().splitlines()]
+    assert texts[:3] == ["Iteration 4, Testing net (#0)", "Test loss: 2", "    Test net output #0: accuracy = 0.5"]
 
 
 def test_without_display_there_are_no_iterations():

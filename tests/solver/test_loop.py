@@ -217,6 +217,15 @@ def test_the_loss_is_shown_once_more_at_the_end_and_nothing_learnt_from_it(solve
     assert np.array_equal(built.net.params["y"][0].data, plain.net.params["y"][0].data)
 
 
+def test_the_last_loss_is_a_mean_like_the_others(solver):
+    """Caffe takes it into the mean over average_loss too."""
+    built, told = solver("max_iter: 4 display: 2 average_loss: 3"), []
+    tell(built, iteration=lambda solver, loss: told.append((solver.iter, loss)))
+    built.solve()
+    last = built.net.forward()
+    assert told[-1][0] == 4 and told[-1][1] == pytest.approx((built.losses[-2] + built.losses[-1] + last) / 3)
+
+
 def test_solve_ends_at_max_iter_whatever_was_stepped_before(solver):
     built = solver("max_iter: 5")
     built.step(3)

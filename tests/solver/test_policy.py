@@ -9,7 +9,7 @@ from solver.runs import digits, weights
 
 from netdef import registry
 from netdef.errors import SolverError
-from netdef.solver.policy import Plateau, Schedule, cosine, fixed
+from netdef.solver.policy import Plateau, Schedule, cosine, fixed, poly
 
 
 def settings(**given):
@@ -20,6 +20,52 @@ def settings(**given):
         else:
             setattr(param, name, value)
     return param
+
+
+SHARES = {
+    "fixed": lambda p, i, steps: 1,
+    "step": lambda p, i, steps: p.gamma ** math.floor(i / p.stepsize),
+    "exp": lambda p, i, steps: p.gamma**i,
+    "inv": lambda p, i, steps: 1 / (1 + p.gamma * i) ** p.power,
+    "multistep": lambda p, i, steps: p.gamma**steps,
+    "poly": lambda p, i, steps: (1 - i / p.max_iter) ** p.power,
+    "sigmoid": lambda p, i, steps: 1 / (1 + math.exp(-p.gamma * (i - p.stepsize))),
+}
+
+
+def caffe_rates(policy, p, count):
+    """The rates of iterations 0 .. count - 1, by a loop that counts its steps on the way."""
+    steps = 0
+    for i in range(count):
+        steps += steps < len(p.stepvalue) and i >= p.stepvalue[steps]
+        yield p.base_lr * SHARES[policy](p, i, steps)
+
+
+@pytest.mark.parametrize(("policy", "given"), [
+    ("fixed", {}),
+    ("step", {"stepsize": 7}),
+    ("step", {"stepsize": 1, "gamma": 0.9}),
+    ("exp", {"gamma": 0.98}),
+    ("inv", {"gamma": 0.01, "power": 0.75}),
+    ("multistep", {"stepvalue": [5, 20, 30]}),
+    ("multistep", {"stepvalue": [5, 5, 6]}),
+    ("multistep", {"stepvalue": [20, 5]}),
+    ("multistep", {"stepvalue": [0, 3]}),
+    ("multistep", {"stepvalue": []}),
+    ("poly", {"power": 0.5, "max_iter": 40}),
+    ("poly", {"power": 2.0, "max_iter": 41}),
+    ("sigmoid", {"gamma": -0.5, "stepsize": 20}),
+    ("sigmoid", {"gamma": 0.5, "stepsize": 20}),
+])  # fmt: skip
+def test_caffe_s_seven_policies(policy, given):
+    p = settings(lr_policy=policy, **given)
+    schedule = Schedule(p, registry.default().find("policies", policy).thing)
+    assert [schedule.rate(i) for i in range(40)] == pytest.approx(list(caffe_rates(policy, p, 40)), rel=1e-12)
+
+
+def test_beyond_max_iter_a_polynomial_stays_0():
+    p = settings(lr_policy="poly", power=0.5, max_iter=10)
+    assert poly(p, 10) == poly(p, 11) == 0
 
 
 def test_cosine_falls_from_base_to_least():

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from netdef.errors import SolverError
 from netdef.solver import step
 
 STEPS = 6
@@ -149,10 +150,27 @@ def test_a_step_is_the_same_in_slices_of_any_size(fed, monkeypatch, name):
     found = []
     for size in (step.SLICE, 4, 1):
         monkeypatch.setattr(step, "SLICE", size)
-        built = fed(f'type: "{name}" momentum: 0.9 weight_decay: 0.1 clip_gradients: 0.5')
+        momentum = "momentum: 0.9" if "momentum" in RULES[name][1] else ""
+        built = fed(f'type: "{name}" {momentum} weight_decay: 0.1 clip_gradients: 0.5')
         built.step(2)
         found.append([b.data.tobytes() for b in built.net.params["y"]])
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("text", [
+    'type: "AdaGrad" momentum: 0.9', 'type: "RMSProp" momentum: 0.9', 'type: "RMSProp" rms_decay: 1',
+    'type: "RMSProp" rms_decay: -0.1',
+])  # fmt: skip
+def test_what_a_rule_cannot_use_is_refused_as_in_caffe(fed, text):
+    with pytest.raises(SolverError, match=r"'(AdaGrad|RMSProp)': (takes no momentum, got 0.9|rms_decay is .* below 1)"):
+        fed(text)
+
+
+def test_clip_gradients_of_0_lets_nothing_through(fed):
+    built = fed("clip_gradients: 0")
+    before = [b.data.copy() for b in built.net.params["y"]]
+    built.step(1)
+    assert all(np.array_equal(b.data, x) for b, x in zip(built.net.params["y"], before, strict=True))
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -22,7 +22,8 @@ SLOTS = {"SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Ad
 
 @pytest.mark.parametrize("rule", SLOTS)
 def test_protobuf_finds_caffes_solver_state(solver, rule):
-    built = solver(f'type: "{rule}" momentum: 0.5')
+    momentum = "" if rule in ("AdaGrad", "RMSProp") else "momentum: 0.5"
+    built = solver(f'type: "{rule}" {momentum}')
     built.step(3)
     model, path = built.snapshot()
     state = pb.SolverState.FromString(path.read_bytes())
@@ -98,6 +99,15 @@ def test_caffe_is_told_how_many_steps_were_taken(solver, iteration, steps):
     built = solver('lr_policy: "multistep" gamma: 0.1 stepvalue: 5 stepvalue: 8')
     built.step(iteration)
     assert pb.SolverState.FromString(built.snapshot()[1].read_bytes()).current_step == steps
+
+
+def test_steps_that_fall_together_are_counted_one_by_one(solver):
+    built = solver('lr_policy: "multistep" gamma: 0.1 stepvalue: 3 stepvalue: 3')
+    counted = []
+    for _ in range(6):
+        built.step(1)
+        counted.append(pb.SolverState.FromString(built.snapshot()[1].read_bytes()).current_step)
+    assert counted == [0, 0, 0, 1, 2, 2]
 
 
 def test_a_state_holds_all_it_was_given(tmp_path):
