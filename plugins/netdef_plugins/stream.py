@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from netdef.errors import AbsentError
 from netdef.layer import Blob, Field, LayerError, Source
 from netdef.sources.draws import Keys
 from netdef.sources.prefetch import Prefetch
-from netdef.sources.transform import Transform
+from netdef.sources.transform import Transform, write
 
 SKIP_BAD = Field(
     "skip_bad", "bool", default=False, doc="Whether what cannot be read is reported, and the next taken in its place."
@@ -56,12 +58,13 @@ def source(layer: Source, name: str, hint: str) -> Path:
 def transformer(layer: Source) -> Transform:
     """What transform_param asks for. Raises SourceError for settings that contradict one another."""
 
-    def write(*job: Any) -> None:
-        from netdef_plugins.kernels import pixels
+    return Transform(layer.layer_param.transform_param, layer.phase, layer.context.find, _write)
 
-        pixels.write(*job)
 
-    return Transform(layer.layer_param.transform_param, layer.phase, layer.context.find, write)
+def _write(x: np.ndarray, y: np.ndarray, *change: Any) -> None:
+    from netdef_plugins.kernels import pixels
+
+    (pixels.write if pixels.takes(x, y) else write)(x, y, *change)
 
 
 def batch_size(layer: Source) -> int:

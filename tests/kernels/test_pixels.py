@@ -16,7 +16,6 @@ IMAGES = {
     "window": lambda shape: rng.integers(0, 256, (shape[0], 40, 60)).astype(np.uint8)[:, 2:, 7:][
         :, : shape[1], : shape[2]
     ],
-    "interleaved": lambda shape: rng.integers(0, 256, (*shape[1:], shape[0])).astype(np.uint8).transpose(2, 0, 1),
     "upside down": lambda shape: rng.integers(0, 256, shape).astype(np.uint8)[:, ::-1],
 }
 
@@ -26,20 +25,27 @@ def plain(x, y, mean, scale, mirrored):
     for c in range(channels):
         for i in range(height):
             for j in range(width):
-                m = np.zeros((), y.dtype) if mean is None else np.broadcast_to(mean, x.shape)[c, i, j].astype(y.dtype)
-                y[c, i, width - 1 - j if mirrored else j] = (x[c, i, j].astype(y.dtype) - m) * scale
+                m = np.float32(0) if mean is None else np.broadcast_to(mean, x.shape)[c, i, j].astype(np.float32)
+                y[c, i, width - 1 - j if mirrored else j] = (x[c, i, j].astype(np.float32) - m) * scale
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 15), (3, 4, 16), (2, 3, 50)])
+@pytest.mark.parametrize("shape", [(1, 1, 16), (3, 4, 17), (2, 3, 50), (3, 5, 32)])
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("mean", MEANS)
 @pytest.mark.parametrize("image", IMAGES)
-def test_write(image, mean, mirrored, shape, dtype):
+def test_write(image, mean, mirrored, shape):
     x, m, scale = IMAGES[image](shape), MEANS[mean](shape), np.float32(0.017)
-    around = np.full(x.size + 64, -7, dtype)
-    y, want = around[32:-32].reshape(shape), np.empty(shape, dtype)
+    around = np.full(x.size + 64, -7, np.float32)
+    y, want = around[32:-32].reshape(shape), np.empty(shape, np.float32)
     pixels.write(x, y, m, scale, mirrored)
     plain(x, want, m, scale, mirrored)
     np.testing.assert_array_equal(y, want)
     assert (around[:32] == -7).all() and (around[-32:] == -7).all()
+
+
+def test_only_what_it_can_do_faster_is_taken():
+    x, y = np.zeros((3, 64, 64), np.uint8), np.zeros((3, 64, 64), np.float32)
+    assert pixels.takes(x, y) and pixels.takes(x[:, 1:, 2:], y)
+    assert not pixels.takes(x, y.astype(np.float64))
+    assert not pixels.takes(x.transpose(0, 2, 1), y) and not pixels.takes(x[:, :, ::-1], y)
+    assert not pixels.takes(x[:, :9, :9], y) and not pixels.takes(np.zeros((3, 9999, 3), np.uint8), y)

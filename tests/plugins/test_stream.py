@@ -67,6 +67,16 @@ def test_the_same_seed_the_same_batches_and_a_resumed_net_goes_on(db):
     np.testing.assert_array_equal(passes(other, 3, "x"), first[4:])
 
 
+def test_large_images_come_alike_in_both_float_types(tmp_path):
+    x = RNG.integers(0, 256, (4, 3, 70, 80)).astype(np.uint8)
+    lmdb.write_records(tmp_path / "large", ((b"%02d" % i, datum.write(image, i)) for i, image in enumerate(x)))
+    found = []
+    for dtype in (np.float32, np.float64):
+        made = data(tmp_path / "large", "", "crop_size: 61 mirror: true mean_value: 104 scale: 0.5", dtype=dtype)
+        found.append(passes(made, 3, "x"))
+    np.testing.assert_array_equal(*found)
+
+
 def test_an_epoch_in_random_order_is_whole(db):
     labels = passes(data(db, "shuffle: true rand_skip: 0", seed=2), 11).ravel().astype(int)
     assert [sorted(labels[e * 11 : e * 11 + 11]) for e in range(4)] == [list(range(11))] * 4

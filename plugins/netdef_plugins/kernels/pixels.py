@@ -1,6 +1,7 @@
 """Images of bytes into batches of floats: mean, scale and mirror in one pass, on the calling thread."""
 
 import ctypes
+from functools import lru_cache
 
 import numpy as np
 from llvmlite import ir
@@ -10,7 +11,9 @@ from numba.extending import intrinsic
 from .native import helper, task, unpack
 from .simd import I32, VECTOR, VL, load, shift, splat, store, vec
 
-_calls: dict = {}
+SMALL = 1 << 13
+"""Bytes of an image that is worth the call."""
+ZEROS = np.zeros((1, 1, 1), np.float32)
 
 
 @intrinsic
@@ -44,10 +47,10 @@ def put(src, mean, dst, j, last, level, step, scales, mirrored):
 
 
 @task
-def _vectors(job, item, thread):
-    """Rows of neighbouring bytes, at least VL; the last vector of a row overlaps the one before."""
-    channels, rows, columns, x, across, along, _, mean, apart, under, step, y, mirrored, scale = unpack(
-        job, "iiibiiiaiiiair"
+def _write(job, item, thread):
+    """The last vector of a row overlaps the one before."""
+    channels, rows, columns, x, across, along, mean, apart, under, step, y, mirrored, scale = unpack(
+        job, "iiibiiaiiiair"
     )
     last, scales = columns - VL, splat(scale)
     for c in range(channels):
@@ -59,37 +62,26 @@ def _vectors(job, item, thread):
             put(src, m, dst, last, last, level, step, scales, mirrored)
 
 
-@task
-def _singles(job, item, thread):
-    channels, rows, columns, x, across, along, beside, mean, apart, under, step, y, mirrored, scale = unpack(
-        job, "iiibiiiaiiiair"
-    )
-    for c in range(channels):
-        for i in range(rows):
-            src, m = shift(x, c * across + i * along), shift(mean, c * apart + i * under)
-            dst = shift(y, (c * rows + i) * columns)
-            for j in range(columns):
-                dst[columns - 1 - j if mirrored else j] = (src[j * beside] - m[j * step]) * scale
+def takes(x, y) -> bool:
+    """Whether `write` can do it, and sooner than NumPy."""
+    return y.dtype == np.float32 and x.strides[2] == 1 and x.shape[2] >= VL and x.size >= SMALL
 
 
 def write(x, y, mean, scale: float, mirrored: bool) -> None:
     """y = (x - mean) * scale, each row backwards if mirrored.
 
-    x (channels, height, width) uint8, of any strides; y the same, contiguous; mean broadcast to x, its rows without
-    gaps, or None.
+    x (channels, height, width) uint8, its rows without gaps and no shorter than a vector; y the same, contiguous,
+    float32; mean float32, broadcast to x, its rows without gaps, or None.
     """
-    mean = np.zeros((1, 1, 1), y.dtype) if mean is None else mean.astype(y.dtype, copy=False)
-    steps = [stride // mean.itemsize if size > 1 else 0 for size, stride in zip(mean.shape, mean.strides, strict=True)]
+    mean = ZEROS if mean is None else mean
+    steps = [stride // 4 if size > 1 else 0 for size, stride in zip(mean.shape, mean.strides, strict=True)]
     pixels, means, out = (a.__array_interface__["data"][0] for a in (x, mean, y))
-    job = np.array([*x.shape, pixels, *x.strides, means, *steps, out, mirrored, 0], np.int64)
+    job = np.array([*x.shape, pixels, *x.strides[:2], means, *steps, out, mirrored, 0], np.int64)
     job.view(np.float64)[-1] = scale
-    vectors = y.dtype == np.float32 and x.strides[2] == 1 and x.shape[2] >= VL
-    _call(_vectors if vectors else _singles, y.dtype)(job.ctypes.data, 0, 0)
+    _compiled()(job.ctypes.data, 0, 0)
 
 
-def _call(body, dtype):
-    """The compiled body as a function that lets other threads run meanwhile."""
-    known = _calls.get((body, dtype))
-    if known is None:
-        known = _calls[body, dtype] = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(body.address(dtype))
-    return known
+@lru_cache(maxsize=1)
+def _compiled():
+    """A function that lets other threads run meanwhile."""
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(_write.address(np.dtype(np.float32)))
