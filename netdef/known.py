@@ -41,4 +41,4 @@ def _hint(name: str, installed: Container[str] = ()) -> str:
     first = [name for name in needs().get(found[0], []) if name not in installed]
     command = " ".join(f"plugins/{name}" for name in (*first, found[0]))
     also = f" (it needs {' and '.join(first)})" if first else ""
-    return f"; install {' or '.join(found)}{also}, which provides it (pip install {command})"
+    return f"; install {' or '.join(found)}{also}, which provides it (in the clone: pip install {command})"

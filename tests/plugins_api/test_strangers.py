@@ -85,12 +85,16 @@ def bare():
 @pytest.mark.parametrize(
     ("kind", "name", "says"),
     [
-        ("Permute", "netdef-ssd", "install netdef-ssd, which provides it (pip install plugins/netdef-ssd)"),
+        (
+            "Permute",
+            "netdef-ssd",
+            "install netdef-ssd, which provides it (in the clone: pip install plugins/netdef-ssd)",
+        ),
         (
             "ROIPooling",
             "netdef-rcnn",
             "install netdef-rcnn (it needs netdef-ssd), which provides it "
-            "(pip install plugins/netdef-ssd plugins/netdef-rcnn)",
+            "(in the clone: pip install plugins/netdef-ssd plugins/netdef-rcnn)",
         ),
     ],
 )
@@ -110,7 +114,7 @@ def test_a_missing_option_says_what_to_install_at_its_place(bare):
         prototxt.parse('layer {\n  name: "p"\n  permute_param { order: 0 }\n}', message, "net.prototxt")
     assert str(caught.value) == (
         "net.prototxt:3:3: unknown field 'permute_param' in LayerParameter; install netdef-ssd, which provides it "
-        "(pip install plugins/netdef-ssd)"
+        "(in the clone: pip install plugins/netdef-ssd)"
     )
     with pytest.raises(
         NetdefError, match="unknown field 'resize_param' in TransformationParameter; install netdef-ssd"
@@ -146,7 +150,7 @@ def test_what_is_installed_but_was_denied_is_not_to_be_installed(monkeypatch):
 
 def test_several_that_provide_a_name_are_all_told(monkeypatch):
     monkeypatch.setattr(known, "table", lambda: {"BN": ["one", "two"]})
-    assert known.of_type("BN") == "; install one or two, which provides it (pip install plugins/one)"
+    assert known.of_type("BN") == "; install one or two, which provides it (in the clone: pip install plugins/one)"
 
 
 TWINS = '''

@@ -24,7 +24,7 @@ COMPLAINTS = [
     (
         "layer { permute_param { } }",
         ":1:9: unknown field 'permute_param' in LayerParameter; install netdef-ssd, which provides it "
-        "(pip install plugins/netdef-ssd)",
+        "(in the clone: pip install plugins/netdef-ssd)",
     ),
     (
         "layer { blobs_lr: 1 }",
