@@ -40,6 +40,11 @@ def netdef_importers() -> dict[str, Any]:  # type: ignore[empty-body]
 
 
 @hookspec
+def netdef_peers() -> dict[str, Any]:  # type: ignore[empty-body]
+    """Peers by name for `netdef time --against`: functions (net, sources) -> netdef.report.against.Peer."""
+
+
+@hookspec
 def netdef_options() -> list[Any]:  # type: ignore[empty-body]
     """Option blocks beyond those that layer classes declare, such as fields added to an existing block."""
 

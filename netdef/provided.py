@@ -24,7 +24,7 @@ def layers(found: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
 
 
 def named(kind: str, found: Any) -> Iterator[tuple[tuple[str, ...], Any, str]]:
-    """The same for fillers, rules, policies and sources: dicts of functions or classes by name."""
+    """The same for fillers, rules, policies, sources, importers and peers: dicts of functions or classes by name."""
     hook, what = f"netdef_{kind}", "a class" if kind in _CLASSES else "a function"
     _check(found, dict, hook, f"a dict with {what} for each name")
     for name, thing in found.items():

@@ -23,7 +23,7 @@ from netdef.schema import Schema
 __all__ = ["KINDS", "Plugin", "Provided", "Registry", "Settings", "default"]
 
 KINDS = {"layers": "layer type", "fillers": "filler", "rules": "solver type", "policies": "lr_policy"}
-KINDS |= {"sources": "data backend", "importers": "ONNX operator"}
+KINDS |= {"sources": "data backend", "importers": "ONNX operator", "peers": "peer"}
 _HOOKS = [name for name in vars(hookspecs) if name.startswith("netdef_")]
 _log = logging.getLogger(__name__)
 

@@ -1,29 +1,40 @@
 """How long a net takes, layer by layer."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+from threadpoolctl import threadpool_limits
+
 from netdef.net import Net
 
 WARM_UP = 2  # the first pass allocates and compiles, the second meets cold caches
+SIDE, PRODUCTS = 1536, 8  # of the matrices whose product tells the machine's rate, and how often before and after
 
 
 @dataclass
 class LayerTime:
-    """Medians in milliseconds."""
+    """Medians in milliseconds; floating-point operations of its multiply-adds, forward, and as often in each other."""
 
     name: str
     type: str
     forward: float
     update: float
     backward: float
+    flop: int = 0
 
     @property
     def total(self) -> float:
         return self.forward + self.update + self.backward
+
+    def gflops(self, step: str) -> float | None:
+        """Milliards of operations a second in "forward", "update" or "backward"; None where there are none."""
+        spent = getattr(self, step)
+        return self.flop / spent / 1e6 if self.flop and spent else None
 
 
 @dataclass
@@ -46,32 +57,50 @@ class Timing:
 
 def timing(net: Net, iterations: int) -> Timing:
     """Run a net `iterations` times after a warm-up."""
-    layers = range(len(net.layers))
-    times: dict[str, list[list[float]]] = {step: [[] for _ in layers] for step in ("forward", "update", "backward")}
-    for n in range(-WARM_UP, iterations):
-        if n == 0:
-            times = {step: [[] for _ in layers] for step in times}
-        _pass(net, times)
-    rows = [
-        LayerTime(layer.name, layer.layer_param.type, *(statistics.median(times[step][i]) for step in times))
-        for i, layer in enumerate(net.layers)
-    ]
-    means = {step: sum(map(sum, times[step])) / iterations for step in times}
-    backward = means["update"] + means["backward"]
-    return Timing(iterations, means["forward"], backward, (means["forward"] + backward) * iterations, rows)
+    net.forward()  # lets a planned net take its memory
+    for _ in range(WARM_UP):
+        one_pass(net)
+    passes = [one_pass(net) for _ in range(iterations)]
+    rows = []
+    for i, layer in enumerate(net.layers):
+        forward, update, backward = (statistics.median(p[i][k] for p in passes) for k in range(3))
+        rows.append(LayerTime(layer.name, layer.layer_param.type, forward, update, backward, _flop(net, i)))
+    forward, update, backward = (sum(x[k] for p in passes for x in p) / iterations for k in range(3))
+    backward += update
+    return Timing(iterations, forward, backward, (forward + backward) * iterations, rows)
 
 
-def _pass(net: Net, times: dict[str, list[list[float]]]) -> None:
+def one_pass(net: Net) -> list[tuple[float, float, float]]:
+    """Milliseconds of each layer in one pass: forward, update, backward."""
     net.clear_param_diffs()  # not timed: a solver does it once an iteration
-    for i in range(len(net.layers)):
-        times["forward"][i].append(_clock(net.forward_layer, i))
-    for i in reversed(range(len(net.layers))):
-        runs = net.runs_backward[i]
-        times["update"][i].append(_clock(net.update_layer, i) if runs else 0.0)
-        times["backward"][i].append(_clock(net.backward_layer, i) if runs else 0.0)
+    layers = range(len(net.layers))
+    forward = [_clock(net.forward_layer, i) for i in layers]
+    update, backward = [0.0] * len(net.layers), [0.0] * len(net.layers)
+    for i in reversed(layers):
+        if net.runs_backward[i]:
+            update[i] = _clock(net.update_layer, i)
+            backward[i] = _clock(net.backward_layer, i) if any(net.propagate_down[i]) else 0.0
+    return list(zip(forward, update, backward, strict=True))
 
 
 def _clock(call: Callable[[int], Any], i: int) -> float:
     start = time.perf_counter()
     call(i)
     return (time.perf_counter() - start) * 1e3
+
+
+def _flop(net: Net, i: int) -> int:
+    return 2 * net.layers[i].macs([b.shape for b in net.bottoms[i]], [t.shape for t in net.tops[i]])
+
+
+def sgemm_gflops() -> float:
+    """The best of some products of square float32 matrices by NumPy's BLAS, on as many threads as nets use.
+
+    Milliards of operations a second, which a layer's own rate can be held against.
+    """
+    a, b = np.random.default_rng(0).standard_normal((2, SIDE, SIDE), np.float32)
+    wanted = os.environ.get("NETDEF_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with threadpool_limits(int(wanted) if wanted.isdigit() and int(wanted) else cores, user_api="blas"):
+        best = min(_clock(lambda _: a @ b, 0) for _ in range(PRODUCTS))
+    return 2 * SIDE**3 / best / 1e6

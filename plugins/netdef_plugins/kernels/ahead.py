@@ -45,6 +45,8 @@ def _start() -> subprocess.Popen:
 def serve() -> None:
     """Make what stdin names, unless it is kept or being made, for as long as there is somebody to need it."""
     parent = os.getppid()
+    if hasattr(os, "nice"):
+        os.nice(10)  # what the one that asked does meanwhile goes first
     for line in sys.stdin:
         if os.getppid() != parent:
             return
