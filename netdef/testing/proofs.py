@@ -127,7 +127,9 @@ def onnx_form(case: Case, registry: Registry) -> Iterator[str]:
     try:
         exported = build(bench.net)
     except ExportError as e:
-        if case.onnx is True or not any(f"'{name}'" in str(e) for name in names):
+        if case.onnx is True:
+            yield f"ONNX: {e}; write to_onnx, or end the case's line with onnx=no:REASON"
+        elif not any(f"'{name}'" in str(e) for name in names):
             yield f"ONNX: {e}"
         return
     if case.onnx is not True:

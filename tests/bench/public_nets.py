@@ -105,14 +105,28 @@ def cause(error: NetdefError, path: Path) -> str:
     return re.sub(r"\b\d+\b", "N", re.sub(r"layer '[^']*'", "layer", text))[:150]
 
 
-def measure(files: list[Path], registry: Any) -> dict[Path, str | NetdefError]:
+def measure(files: list[Path], registry: Any, prefer: dict[str, str]) -> dict[Path, str | NetdefError]:
     found: dict[Path, str | NetdefError] = {}
     for path in files:
         try:
             found[path] = load(path, registry)
         except NetdefError as e:
-            found[path] = e
+            found[path] = preferring(path, registry, prefer) or e
     return found
+
+
+def preferring(path: Path, registry: Any, prefer: dict[str, str]) -> str:
+    """Which choice loads a net that does not load without one; empty where none does."""
+    for name, plugin in prefer.items():
+        registry.settings.prefer = {name: plugin}
+        try:
+            load(path, registry)
+            return f"with --prefer {name}={plugin}"
+        except NetdefError:
+            continue
+        finally:
+            registry.settings.prefer = {}
+    return ""
 
 
 def show(title: str, found: dict[Path, str | NetdefError]) -> None:
@@ -129,7 +143,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a folder of prototxt nets")
     parser.add_argument("--only", default="", help="only nets whose name holds this")
     parser.add_argument("--with-all-only", action="store_true", help="leave out the run with netdef alone")
-    parser.add_argument("--prefer", action="append", default=[], metavar="TYPE=PLUGIN", help="which of several")
+    parser.add_argument(
+        "--prefer", action="append", default=[], metavar="TYPE=PLUGIN", help="for nets that fail without"
+    )
     parser.add_argument("--tsv", type=Path, help="write what became of each net")
     args = parser.parse_args()
     logging.disable()
@@ -137,10 +153,9 @@ def main() -> None:
     runs: dict[str, dict[Path, str | NetdefError]] = {}
     if not args.with_all_only:
         alone = Registry(Settings(allow=("netdef-nn",))).load()
-        runs["netdef alone"] = measure(files, alone)
-    everyone = strangers.registry(*strangers.NAMES)
-    everyone.settings.prefer |= dict(choice.split("=", 1) for choice in args.prefer)
-    runs[f"with {', '.join(strangers.NAMES)}"] = measure(files, everyone)
+        runs["netdef alone"] = measure(files, alone, {})
+    prefer = dict(choice.split("=", 1) for choice in args.prefer)
+    runs[f"with {', '.join(strangers.NAMES)}"] = measure(files, strangers.registry(*strangers.NAMES), prefer)
     for title, found in runs.items():
         show(title, found)
     if args.tsv:

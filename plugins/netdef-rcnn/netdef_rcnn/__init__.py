@@ -10,12 +10,24 @@ from netdef_rcnn.proposal import Proposal
 from netdef_rcnn.psroi_pooling import PSROIPooling
 from netdef_rcnn.roi_align import ROIAlign
 from netdef_rcnn.roi_pooling import ROIPooling
+from netdef_rcnn.roi_warping import ROIWarping
+from netdef_rcnn.weighted import WeightedSigmoidCrossEntropyLoss
 
 
 @hookimpl
 def netdef_layers() -> list[type]:
     mining = [BoxAnnotatorOHEM, SoftmaxWithLossOHEM, SmoothL1LossOHEM]
-    return [ROIPooling, ROIAlign, PSROIPooling, Proposal, *mining, MaskPooling, MaskResize]
+    return [
+        ROIPooling,
+        ROIAlign,
+        PSROIPooling,
+        Proposal,
+        *mining,
+        MaskPooling,
+        MaskResize,
+        ROIWarping,
+        WeightedSigmoidCrossEntropyLoss,
+    ]
 
 
 @hookimpl

@@ -268,3 +268,60 @@ def test_a_detector_trains_without_propagate_down():
 def test_pre_fixed_is_for_these_losses_alone():
     with pytest.raises(LayerError, match="knows no such loss_param"):
         net("SoftmaxWithLoss", "loss_param { normalization: PRE_FIXED }", RNG.normal(size=(2, 3)), np.zeros(2))
+
+
+def warped(x: np.ndarray, roi: np.ndarray, scale: float, sizes: tuple[int, int], rounding) -> np.ndarray:
+    """A region of a map [C, H, W], place by place."""
+    x1, y1, x2, y2 = (rounding(v * scale) for v in roi)
+    y = np.zeros((x.shape[0], *sizes))
+    for v, u in np.ndindex(*sizes):
+        a, b = y1 + v * (y2 - y1) / sizes[0], x1 + u * (x2 - x1) / sizes[1]
+        if not (-0.5 <= a <= x.shape[1] - 0.5 and -0.5 <= b <= x.shape[2] - 0.5):
+            continue
+        a, b = min(max(a, 0), x.shape[1] - 1), min(max(b, 0), x.shape[2] - 1)
+        i, j = min(int(a), x.shape[1] - 2), min(int(b), x.shape[2] - 2)
+        p, q = a - i, b - j
+        y[:, v, u] = (1 - p) * ((1 - q) * x[:, i, j] + q * x[:, i, j + 1])
+        y[:, v, u] += p * ((1 - q) * x[:, i + 1, j] + q * x[:, i + 1, j + 1])
+    return y
+
+
+def test_roi_warping():
+    x = RNG.normal(size=(2, 3, 7, 9))
+    rois = np.array([[0, 2, 1, 13, 9], [1, 0, 0, 22, 20], [1, 5, 5, 5, 5], [0, -3, 2, 9, 30]], float)
+    y = run("ROIWarping", "roi_warping_param { pooled_h: 4 pooled_w: 5 spatial_scale: 0.5 }", x, rois)
+    for n, roi in enumerate(rois):
+        np.testing.assert_allclose(y[n], warped(x[int(roi[0])], roi[1:], 0.5, (4, 5), c_round), atol=1e-12)
+
+
+def test_regions_are_moved_as_if_nothing_were_rounded():
+    """Against differences of the unrounded function, at corners that rounding leaves where they are."""
+    x, rois = RNG.normal(size=(2, 3, 9, 9)), np.array([[0, 2, 4, 10, 12], [1, 4, 0, 14, 6]], float)
+    options = "roi_warping_param { pooled_h: 3 pooled_w: 7 spatial_scale: 0.5 }"
+    n = net("ROIWarping", options, x, rois)
+    n.forward()
+    top, regions = n.blobs["y0"], n.blobs["x1"]
+    top.diff[...] = RNG.normal(size=top.shape)
+    n.layers[n.index("layer")].backward([top], [False, True], [n.blobs["x0"], regions])
+    for k, roi in enumerate(rois):
+        image = x[int(roi[0])]
+        for c in range(4):
+            # places at whole pixels have a slope on either side; the one towards the next pixel is taken
+            moved = roi[1:].copy()
+            moved[c] += 1e-6
+            change = warped(image, moved, 0.5, (3, 7), float) - warped(image, roi[1:], 0.5, (3, 7), float)
+            assert regions.diff[k, 1 + c] == pytest.approx((change * top.diff[k]).sum() / 1e-6, rel=1e-4, abs=1e-4)
+        assert regions.diff[k, 0] == 0
+
+
+def test_weighted_sigmoid_cross_entropy():
+    x, t, w = RNG.normal(size=(2, 3)), RNG.random((2, 3)), RNG.random((2, 3))
+    want = -sum(
+        w[i] * (t[i] * math.log(1 / (1 + math.exp(-x[i]))) + (1 - t[i]) * math.log(1 / (1 + math.exp(x[i]))))
+        for i in np.ndindex(x.shape)
+    )
+    assert run("SigmoidCrossEntropyLoss", "", x, t, w) == pytest.approx(want / 2)
+    two = run("SigmoidCrossEntropyLoss", "", x, t)
+    assert run("SigmoidCrossEntropyLoss", "", x, t, np.ones_like(w)) == pytest.approx(
+        two
+    )  # netdef's own, of two bottoms
