@@ -28,6 +28,8 @@ def provider(layer: Any, registry: Registry) -> Provided:
     place where that leaves none or several, and LayerError for an option that the class would pass over in silence: in
     its block, or, where others provide the type too, another plugin's block.
     """
+    if not layer.type:
+        raise LayerError(f"{place(layer)}: want a type, one of those that netdef layers lists")
     try:
         found = registry.find("layers", layer.type, lambda claim: refusal(layer, claim, registry))
     except PluginError as e:

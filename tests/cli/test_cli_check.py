@@ -78,6 +78,7 @@ def test_settings_ignored_and_upgrades_are_told(run, files):
     ("layer", "said"),
     [
         ('layer { name: "r" type: "ReLu" bottom: "x" top: "y" }', "unknown layer type 'ReLu'; did you mean 'ReLU'?"),
+        ('layer { name: "r" bottom: "x" top: "y" }', "(no type): want a type, one of those that netdef layers lists"),
         ('layer { name: "r" type: "ReLU" bottom: "z" top: "y" }', "nothing before it produces bottom 'z'"),
         ('layer { name: "r" type: "ReLU" bottom: "x" bottom: "x" top: "y" }', "ReLU takes 1 bottom, got 2"),
         (
