@@ -29,7 +29,7 @@ def provider(layer: Any, registry: Registry) -> Provided:
     its block, or, where others provide the type too, another plugin's block.
     """
     if not layer.type:
-        raise LayerError(f"{place(layer)}: want a type, one of those that netdef layers lists")
+        raise PluginError(f"{place(layer)}: want a type, one of those that netdef layers lists")
     try:
         found = registry.find("layers", layer.type, lambda claim: refusal(layer, claim, registry))
     except PluginError as e:

@@ -89,7 +89,7 @@ def test_a_layer_cannot_give_two_tops_one_name():
         ("Dence", "unknown layer type 'Dence'; did you mean 'Dense'?"),
         ("relu", "unknown layer type 'relu'; did you mean 'Relu'?"),
         ("Zzzzzzzz", "unknown layer type 'Zzzzzzzz'"),
-        ("", "unknown layer type ''"),
+        ("", "want a type, one of those that netdef layers lists"),
     ],
 )
 def test_an_unknown_type_stands_at_its_place(kind, words):
