@@ -3,13 +3,12 @@
 python tests/bench/steps.py [NET ...] [--pairs 5] [--steps 10] [--torch PYTHON] [--shared ../shared] [--history FILE]
 
 Each run is a process of its own, so that its peak memory is its own too; ours and the peer's take turns. --torch names
-a Python that has PyTorch, --history a file that gets a line of JSON for each net.
+a Python that has PyTorch (`netdef time NET --against torch` compares in one process, and layer by layer), --history a
+file that gets a line of JSON for the run.
 """
 
 import argparse
-import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -17,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import history
 
 NETS = ("lenet", "cifar10_quick", "cifar10_full", "caffenet", "googlenet", "resnet18")
 WARM_UP = 3
@@ -89,7 +90,7 @@ def rounds(path: Path, args: argparse.Namespace) -> dict[str, list[dict[str, flo
 
 def summary(net: str, found: dict[str, list[dict[str, float]]]) -> dict[str, object]:
     """The medians, and the ratio of each pair to the layout that is the better one in the median."""
-    line: dict[str, object] = {"net": net, "at": time.strftime("%Y-%m-%dT%H:%M:%S"), "machine": platform.processor()}
+    line: dict[str, object] = {"net": net}
     for name, runs in found.items():
         line[name] = {key: round(statistics.median(r[key] for r in runs), 3) for key in ("step", "best", "rss")}
     rivals = [name for name in found if name != "ours"]
@@ -100,36 +101,40 @@ def summary(net: str, found: dict[str, list[dict[str, float]]]) -> dict[str, obj
     return line
 
 
+def measured(net: str, args: argparse.Namespace) -> dict[str, object]:
+    """A net's summary, which is printed too."""
+    path = Path(net) if net.endswith(".prototxt") else Path(args.shared) / "bench/nets" / f"{net}.prototxt"
+    line = summary(net, rounds(path, args))
+    names = [name for name in ("ours", "torch", "torch-last") if name in line]
+    parts = [f"{n} {line[n]['step']:.1f} ms (best {line[n]['best']:.1f}) {line[n]['rss']:.0f} MB" for n in names]
+    print(f"{net:14} ratio {line.get('ratio', '-')} | {' | '.join(parts)}", flush=True)
+    return line
+
+
+def parser(text: str) -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("nets", nargs="*", default=NETS, metavar="NET", help=f"of {', '.join(NETS)}, or files")
+    found.add_argument("--pairs", type=int, default=5)
+    found.add_argument("--steps", type=int, default=10)
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found.add_argument("--threads", type=int, default=threads, help="of both; with --cpu, 1 leaves no waiting in it")
+    found.add_argument("--torch", metavar="PYTHON")
+    found.add_argument("--shared", default=str(Path(__file__).parents[3] / "shared"))
+    found.add_argument("--infer", action="store_true", help="forward alone, in phase TEST")
+    found.add_argument("--cpu", action="store_true", help="processor time of all threads, where others use the cores")
+    found.add_argument("--history", metavar="FILE")
+    found.add_argument("--one", metavar="FILE", help="time this net here, and nothing else")
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", default=NETS, metavar="NET", help=f"of {', '.join(NETS)}, or files")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="of both; with --cpu, 1 leaves no waiting in it",
-    )
-    parser.add_argument("--torch", metavar="PYTHON")
-    parser.add_argument("--shared", default=str(Path(__file__).parents[3] / "shared"))
-    parser.add_argument("--infer", action="store_true", help="forward alone, in phase TEST")
-    parser.add_argument("--cpu", action="store_true", help="processor time of all threads, where others use the cores")
-    parser.add_argument("--history", metavar="FILE")
-    parser.add_argument("--one", metavar="FILE", help="time this net here, and nothing else")
-    args = parser.parse_args()
+    args = parser(__doc__).parse_args()
     if args.one:
         return one(args.one, args.steps, args.infer, time.process_time if args.cpu else time.perf_counter)
     os.environ["NETDEF_NUM_THREADS"] = str(args.threads)
-    for net in args.nets:
-        path = Path(net) if net.endswith(".prototxt") else Path(args.shared) / "bench/nets" / f"{net}.prototxt"
-        line = summary(net, rounds(path, args))
-        names = [name for name in ("ours", "torch", "torch-last") if name in line]
-        parts = [f"{n} {line[n]['step']:.1f} ms (best {line[n]['best']:.1f}) {line[n]['rss']:.0f} MB" for n in names]
-        print(f"{net:14} ratio {line.get('ratio', '-')} | {' | '.join(parts)}", flush=True)
-        if args.history:
-            with open(args.history, "a") as file:
-                file.write(json.dumps(line) + "\n")
+    nets = [measured(net, args) for net in args.nets]
+    if args.history:
+        history.append(args.history, history.about(args.threads) | {"nets": nets})
 
 
 if __name__ == "__main__":
