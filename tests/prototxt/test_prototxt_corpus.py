@@ -1,31 +1,23 @@
 """Public nets and solvers: what BVLC Caffe loads must read, and write back to the same message."""
 
-import csv
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from netdef_proto.netdef_pb2 import NetParameter, SolverParameter
 
 from netdef import prototxt
 from netdef.errors import PrototxtError
 
 
-@pytest.mark.parametrize(("kind", "message"), [("net", NetParameter), ("solver", SolverParameter)])
-def test_what_caffe_loads_reads(kind: str, message: type, shared: Path) -> None:
-    with (shared / "prototxts/index.tsv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] == kind]
+@pytest.mark.parametrize("kind", ["net", "solver"])
+def test_what_caffe_loads_reads(kind: str, corpus: Callable) -> None:
     refused = {}
-    for number, row in enumerate(rows):
-        try:
-            read = prototxt.read(shared / "prototxts" / row["file"], message, ignored=[])
-        except PrototxtError as error:
-            refused[row["file"]] = str(error)
-            continue
-        if number % 5:  # a fifth of them is enough to write back, and a good deal faster
-            continue
-        text = prototxt.write(read)
-        assert prototxt.write(prototxt.parse(text, message)) == text, row["file"]
-    caffes = {row["file"] for row in rows if row["loads_in_bvlc"] == "yes"}
+    for number, (row, read) in enumerate(corpus(kind)):
+        if isinstance(read, PrototxtError):
+            refused[row["file"]] = str(read)
+        elif number % 5 == 0:  # a fifth of them is enough to write back, and a good deal faster
+            text = prototxt.write(read)
+            assert prototxt.write(prototxt.parse(text, type(read))) == text, row["file"]
+    caffes = {row["file"] for row, _ in corpus(kind) if row["loads_in_bvlc"] == "yes"}
     assert len(caffes) >= 199
     assert {name: refused[name] for name in caffes & refused.keys()} == {}
-    print(f"{kind}: {len(rows) - len(refused)} of {len(rows)} read, {len(caffes)} load in Caffe")
+    print(f"{kind}: {len(corpus(kind)) - len(refused)} of {len(corpus(kind))} read, {len(caffes)} load in Caffe")

@@ -127,7 +127,7 @@ def healthy(net, **more):
 ADAM = {"type": "Adam", "base_lr": 0.002, "momentum2": 0.999, "lr_policy": "fixed"}
 HEALTHY = {
     "digits": lambda folder: digits(folder, **LOOK, test_interval=20),
-    "digits, to the end": lambda folder: digits(folder, max_iter=1000, test_interval=100),
+    "digits, to the end": lambda folder: digits(folder, max_iter=400, stepsize=160, test_interval=40),
     "digits by Adam": lambda folder: digits(folder, **LOOK, test_interval=20, **ADAM),
     "digits by AdamW": lambda folder: digits(folder, **LOOK, test_interval=20, **{**ADAM, "type": "AdamW"}),
     "digits by Nesterov": lambda folder: digits(folder, **LOOK, test_interval=20, type="Nesterov"),

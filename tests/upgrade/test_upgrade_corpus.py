@@ -1,30 +1,28 @@
 """Public nets in old formats: all that BVLC Caffe loads upgrade, to the layer types that it finds in them."""
 
-import csv
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from netdef_proto.netdef_pb2 import NetParameter, SolverParameter
 
-from netdef import prototxt
 from netdef.errors import NetdefError
 from netdef.upgrade import needs_upgrade, upgrade_net, upgrade_solver
 
 
-def rows(shared: Path, kind: str) -> list[dict[str, str]]:
-    with (shared / "prototxts/index.tsv").open(newline="") as file:
-        return [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] == kind]
+def read(found: Any) -> Any:
+    if isinstance(found, NetdefError):
+        raise found
+    return found
 
 
-def test_old_nets(shared: Path) -> None:
+def test_old_nets(corpus: Callable) -> None:
     old = failed = 0
-    for row in rows(shared, "net"):
+    for row, found in corpus("net"):
         if row["format"] == "V2" and row["input_style"] == "Input":
             continue  # today's already
         try:
-            net = prototxt.read(shared / "prototxts" / row["file"], NetParameter, ignored=[])
-            old += bool(needs_upgrade(net))
-            upgraded = upgrade_net(net)
+            old += bool(needs_upgrade(read(found)))
+            upgraded = upgrade_net(found)
         except NetdefError as error:
             assert row["loads_in_bvlc"] != "yes", error
             failed += 1
@@ -37,14 +35,13 @@ def test_old_nets(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("loads", ["yes", "no"])
-def test_solvers(loads: str, shared: Path) -> None:
+def test_solvers(loads: str, corpus: Callable) -> None:
     failed = []
-    for row in rows(shared, "solver"):
+    for row, found in corpus("solver"):
         if (row["loads_in_bvlc"] == "yes") != (loads == "yes"):
             continue
         try:
-            solver = prototxt.read(shared / "prototxts" / row["file"], SolverParameter, ignored=[])
-            assert not upgrade_solver(solver).HasField("solver_type")
+            assert not upgrade_solver(read(found)).HasField("solver_type")
         except NetdefError as error:
             failed.append(str(error))
     print(f"{len(failed)} solvers not read")
