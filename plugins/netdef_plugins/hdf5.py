@@ -58,7 +58,7 @@ class HDF5Output(Metric):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         path = Path(self.param.file_name)
-        if not self.passes:
+        if not self.passes or not path.exists():
             hdf5_output.create(path)
         arrays = (blob.data.reshape(blob.shape + (1,) * (4 - len(blob.shape))) for blob in bottom)
         hdf5_output.append(path, dict(zip(("data", "label"), arrays, strict=True)))

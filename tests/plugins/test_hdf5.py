@@ -105,6 +105,17 @@ def test_output_begins_anew(tmp_path, monkeypatch):
         assert f["data"].shape == (4, 3, 1, 1)
 
 
+def test_output_of_a_resumed_net_goes_on_or_begins(tmp_path):
+    path = tmp_path / "o.h5"
+    text = f'layer {{ type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param {{ file_name: "{path}" }} }}'
+    for want in (4, 8):
+        made = fed(text, {"x": np.ones((4, 3)), "y": np.ones(4)})
+        made.layers[-1].passes = 7
+        made.forward()
+        with h5py.File(path) as f:
+            assert len(f["data"]) == want
+
+
 def test_output_refusals(tmp_path):
     text = 'layer {{ type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param {{ {} }} }}'
     arrays = {"x": np.ones((4, 3)), "y": np.ones(4)}
