@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,14 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
         assert re.search(rf"\n    {name}\s", done.stdout)
     for module in ("numpy", "google.protobuf", "rich", "onnx", "pluggy"):
         assert f"'{module}'" not in done.stderr
+
+
+def test_building_a_net_imports_nothing_that_only_other_commands_need():
+    net = Path(__file__).parents[2] / "models/lenet/deploy.prototxt"
+    code = f"import sys; from netdef import read; read.net({str(net)!r}, 1); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for module in ("numba", "onnx", "onnxruntime", "rich", "h5py", "cv2", "PIL"):
+        assert f"'{module}'" not in done.stdout
 
 
 def test_version(run):

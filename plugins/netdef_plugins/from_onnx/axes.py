@@ -4,8 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper
-from onnx.reference import ReferenceEvaluator
 
 from netdef.errors import ExportError
 from netdef_plugins.from_onnx.forms import linear, parts, picked, reshaped, transposed, widened
@@ -160,13 +158,17 @@ def _matrix(node: Any, old: int, new: int, axis: int) -> np.ndarray:
         axes = list(node.attributes.get("axes", range(len(node.shape(node.inputs[0])))))
         feed["scales"] = np.array([1, node.weight(2)[axes.index(axis)]], np.float32)
     inputs = ["x", "", "", "sizes"] if node.has(3) else ["x", "", "scales"]
-    return np.asarray(_run(helper.make_node("Resize", inputs, ["y"], **taken), feed)).T
+    return np.asarray(_run("Resize", inputs, taken, feed)).T
 
 
-def _run(made: Any, feed: dict[str, Any]) -> Any:
+def _run(operator: str, inputs: list[str], attributes: dict[str, Any], feed: dict[str, Any]) -> Any:
+    from onnx import TensorProto, helper  # when it is needed: this module is loaded with every net
+    from onnx.reference import ReferenceEvaluator
+
     kinds = {name: helper.np_dtype_to_tensor_dtype(x.dtype) for name, x in feed.items()}
     infos = [helper.make_tensor_value_info(name, kinds[name], x.shape) for name, x in feed.items()]
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    made = helper.make_node(operator, inputs, ["y"], **attributes)
     graph = helper.make_graph([made], "one", infos, [out])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     return ReferenceEvaluator(model).run(None, feed)[0]
