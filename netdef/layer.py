@@ -169,6 +169,10 @@ class Layer(ABC):
         """The names of the outputs, made with graph.op, graph.const and graph.weight."""
         raise ExportError(f"{self.type} has no ONNX form{': ' * bool(self.no_onnx)}{self.no_onnx}")
 
+    def sample(self, j: int, bottom_shapes: Sequence[Shape], rng: np.random.Generator) -> np.ndarray | None:
+        """What bottom j may hold where it takes no numbers at random, such as indices: an export is tried on these."""
+        return None
+
     def as_affine(self) -> tuple[np.ndarray, np.ndarray] | None:
         """(g, b) where, in TEST, y = g x + b with a number of each for every channel (axis 1); None where it is not.
 

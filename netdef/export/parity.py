@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from netdef.errors import ExportError
+from netdef.export.arbiter import Arbiter
 from netdef.export.model import Exported
 from netdef.export.runtime import session
+from netdef.export.select import Top
+from netdef.export.sizes import at
 from netdef.graph.filter import place
 from netdef.net import Net
 
@@ -46,18 +49,20 @@ def verify(
     `file` is the model on disk, which one over 2 GB needs; `feeds` are inputs by name, by default `random_feeds`. The
     net's inputs and pass counts are left as they were. Raises ExportError that names the first layer whose top differs
     by more than `tolerance`. What rounding of the input alone would change as much does not count, nor what comes after
-    numbers beyond 1e18; but every value must count for some input.
+    numbers beyond 1e18; but every value must count for some input. Other differences are looked at in their
+    layers: see `Arbiter`.
     """
     feeds = list(random_feeds(net, exported) if feeds is None else feeds)
     made = {name for node in exported.model.graph.node for name in node.output}
     names = made.intersection(exported.values.values()) if every else exported.outputs
     seen = _Seen(tolerance, [name for name in dict.fromkeys(exported.values.values()) if name in names])
+    arbiter = Arbiter(net, exported, file, tolerance, threads) if every else None
     with session(exported.model, file, seen.names, threads) as run, _untouched(net, exported):
         for feed in feeds:
-            seen.add(_differences(net, exported, run, feed, seen))
+            seen.add(_differences(net, exported, run, feed, seen, arbiter))
     wrong = seen.wrong()
     if wrong and not every:
-        verify(net, exported, file, feeds=feeds, every=True, tolerance=tolerance, threads=threads)
+        return verify(net, exported, file, feeds=feeds, every=True, tolerance=tolerance, threads=threads)
     if wrong:
         raise ExportError(_complaint(net, exported, seen, wrong))
     blob = max(seen.names, key=lambda name: seen.largest[name])
@@ -67,14 +72,27 @@ def verify(
 def random_feeds(net: Net, exported: Exported, seed: int = 1) -> Iterator[Arrays]:
     """Inputs that tell right from wrong: standard normal, zeros, the range of images, small and large numbers.
 
-    At every other size that the model takes, standard normal and the range of images.
+    At every other size that the model takes, standard normal and the range of images. Layers say what else they want.
     """
     rng = np.random.default_rng(seed)
     own = {top: net.tops[top[0]][top[1]].shape for top in exported.inputs.values()}
     extremes = ((1, 0), (0, 0), (60, 120), (1e-3, 0), (1e3, 0))
     for sizes, kinds in [(own, extremes), *((sizes, extremes[:3:2]) for sizes in exported.sizes)]:
+        with at(net, exported.selection, sizes):
+            samples = {name: _sampled(net, exported, top, rng) for name, top in exported.inputs.items()}
         for scale, shift in kinds:
-            yield {name: _draw(rng, exported, name, sizes[top], scale, shift) for name, top in exported.inputs.items()}
+            feed = {n: _draw(rng, exported, n, sizes[top], scale, shift) for n, top in exported.inputs.items()}
+            yield feed | {name: x for name, x in samples.items() if x is not None}
+
+
+def _sampled(net: Net, exported: Exported, top: Top, rng: np.random.Generator) -> np.ndarray | None:
+    """What the first layer that cares wants of an input that it reads."""
+    for i in exported.selection.layers:
+        for j, read in enumerate(exported.selection.bottoms[i]):
+            x = net.layers[i].sample(j, [b.shape for b in net.bottoms[i]], rng) if read == top else None
+            if x is not None:
+                return np.asarray(x, np.float32)
+    return None
 
 
 def _draw(
@@ -124,21 +142,31 @@ class _Seen:
         return float(np.max(np.abs(off), initial=0.0)) / max(scale, self.scale[name] / 1000, TINY)
 
 
-def _differences(net: Net, exported: Exported, run: Any, feed: Mapping[str, Any], seen: _Seen) -> dict[str, float]:
-    """By name, without those that rounding of the inputs explains, and up to where numbers leave float32's range."""
+def _differences(
+    net: Net, exported: Exported, run: Any, feed: Mapping[str, Any], seen: _Seen, arbiter: Arbiter | None
+) -> dict[str, float]:
+    """By name, without those that rounding explains, and up to where numbers leave float32's range."""
     got = run(feed)
     found: dict[str, float] = {}
     for (i, t), name in _tops(net, exported, feed):
         x = net.tops[i][t].data
         if name in got:
-            found[name] = max(found.get(name, 0.0), seen.difference(name, got[name], x))
+            off = seen.difference(name, got[name], x)
+            if off < np.inf or not np.any(np.isnan(x)):  # else something within the layer left the range
+                found[name] = max(found.get(name, 0.0), off)
         if not np.max(np.abs(x), initial=0.0) < FAR:
             break
     if max(found.values(), default=0.0) <= seen.tolerance:
         return found
     nudged = run({name: x * (1 + 2.0**-22 * _signs(x.shape)).astype(np.float32) for name, x in feed.items()})
     noise = {name: seen.difference(name, nudged[name], got[name]) for name in found}
-    return {name: d for name, d in found.items() if d <= seen.tolerance or not d <= 10 * noise[name]}
+    found = {name: d for name, d in found.items() if d <= seen.tolerance or not d <= 10 * noise[name]}
+    disputed = [name for name, d in found.items() if not d <= seen.tolerance]
+    if arbiter is None:  # it judges layers, and that tells nothing of an output unless all before it were compared
+        return found
+    for name, off in arbiter.differences(_tops(net, exported, feed), disputed):
+        found[name] = off if off <= seen.tolerance else found[name]
+    return found
 
 
 def _signs(shape: tuple[int, ...]) -> np.ndarray:
@@ -152,7 +180,7 @@ def _tops(net: Net, exported: Exported, feed: Mapping[str, Any]) -> Iterator[tup
         x = prepare.apply(feed[name]) if prepare else np.asarray(feed[name])
         net.tops[i][t].reshape(*x.shape)
         net.tops[i][t].data[...] = x
-        if prepare and (i, t) in exported.values:
+        if (i, t) in exported.values:
             yield (i, t), exported.values[i, t]
     chosen = exported.selection
     for i in sorted([*chosen.layers, *chosen.splits]):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netdef.errors import ExportError
-from netdef.layer import Loss, Metric, Source
+from netdef.export.strip import judges
+from netdef.layer import Source
 from netdef.names import nearest
 from netdef.net import Net
 
@@ -83,7 +84,7 @@ def _stripped(net: Net, w: Wires) -> set[int]:
     """Losses, metrics, and whatever reads a top of theirs."""
     gone: set[int] = set()
     for i, layer in enumerate(net.layers):
-        if isinstance(layer, Loss | Metric) or any(maker in gone for maker, _ in w.bottoms[i]):
+        if judges(layer.layer_param, type(layer)) or any(maker in gone for maker, _ in w.bottoms[i]):
             gone.add(i)
     return gone
 

@@ -21,7 +21,8 @@ def strip(
 
     Shapes come from `shapes`, by blob, else from what the prototxt says; a source of which neither tells the shape is
     left as it is. Losses, metrics and what reads them are left out, and so are tops that then nobody reads (labels).
-    Inputs of the net get another shape too where one is given. Raises ExportError for a blob that no source makes.
+    Inputs of the net get another shape too where one is given, and any layer without bottoms then becomes one. Raises
+    ExportError for a blob that no source makes.
     """
     net = upgrade_net(net)
     level = net.state.level if level is None else level
@@ -30,7 +31,8 @@ def strip(
     _without_judges(kept, classes)
     given = dict(shapes or {})
     for layer, cls in zip(kept.layer, classes, strict=True):
-        if issubclass(cls, Source) or cls.role == "input":
+        asked = not layer.bottom and any(top in given for top in layer.top)
+        if asked or issubclass(cls, Source) or cls.role == "input":
             _feed(kept, layer, cls, given, registry)
     made = {top for layer in kept.layer for top in layer.top}
     read = {bottom for layer in kept.layer for bottom in layer.bottom}
@@ -43,12 +45,17 @@ def strip(
     return kept
 
 
+def judges(layer: Any, cls: type) -> bool:
+    """Whether a layer is a loss or a metric: by its class, or because the prototxt counts a top of it in the loss."""
+    return issubclass(cls, Loss | Metric) or any(layer.loss_weight)
+
+
 def _without_judges(net: Any, classes: list[Any]) -> None:
     """Losses, metrics and their readers out, unless nothing else is there to build."""
     gone: set[str] = set()
     keep = []
     for i, (layer, cls) in enumerate(zip(net.layer, classes, strict=True)):
-        if issubclass(cls, Loss | Metric) or gone.intersection(layer.bottom):
+        if judges(layer, cls) or gone.intersection(layer.bottom):
             gone.update(layer.top)
         else:
             keep.append(i)
@@ -78,6 +85,8 @@ def _declared(layer: Any, cls: Any, registry: Registry) -> dict[str, tuple[int, 
     """The shapes that the layer's text tells, by top; empty where it does not."""
     context = Context(TEST)
     context.declared = registry.schema.declared
+    if cls.role != "input" and not issubclass(cls, Source):
+        return {}
     made = cls(layer, context)
     shapes = made.infer() if cls.role == "input" else made.declared_shapes()
     return dict(zip(layer.top, shapes or [], strict=False))

@@ -181,6 +181,9 @@ class Embed(Layer):
         if self.param.bias_term:
             self.blobs[1].diff[...] += dy.sum(axis=0)
 
+    def sample(self, j, bottom_shapes, rng):
+        return rng.integers(0, self.param.input_dim, bottom_shapes[j])
+
     def to_onnx(self, graph, inputs):
         y = graph.op("Gather", [graph.weight(self, 0), graph.op("Cast", inputs, to=7)], axis=0)
         return [graph.op("Add", [y, graph.weight(self, 1)]) if self.param.bias_term else y]

@@ -66,6 +66,9 @@ class Recurrent(Layer):
         self.carried: States = []
         self.known: Array | None = None
 
+    def sample(self, j: int, bottom_shapes: Sequence[Shape], rng: np.random.Generator) -> Array | None:
+        return rng.integers(0, 2, bottom_shapes[1]) if j == 1 else None
+
     def infer(self, *shapes: Shape) -> list[Shape]:
         x, cont, *more = shapes
         static = [more.pop(0)] if self.has_static else []

@@ -210,6 +210,9 @@ class BatchReindex(ParameterFree):
             bottom[0].diff[...] = 0
             add_at(bottom[0].diff, self.index, top[0].diff)
 
+    def sample(self, j, bottom_shapes, rng):
+        return rng.integers(0, bottom_shapes[0][0], bottom_shapes[1]) if j == 1 else None
+
     def to_onnx(self, graph, inputs):
         return [graph.op("Gather", [inputs[0], graph.op("Cast", inputs[1:], to=7)], axis=0)]
 

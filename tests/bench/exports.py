@@ -19,29 +19,30 @@ from typing import Any
 
 import numpy as np
 
-GUESSES = [(1, 3, 227, 227), (1, 3, 32, 32), (1, 1, 28, 28)]
-AGREES, REFUSED, ABSENT, UNLOADED, DIFFERS, LARGE = (
+GUESSES = [(1, 3, 227, 227), (1, 3, 32, 32), (1, 1, 28, 28), (1, 2, 28, 28), (1, 4, 32, 32)]
+AGREES, REFUSED, ABSENT, CODE, UNLOADED, DIFFERS, LARGE = (
     "agrees",
     "refused by the name of a layer",
     "a layer type or option that no plugin provides",
+    "a layer of Python code that is not there",
     "does not load",
     "DIFFERS",
     "beyond the limits of this run",
 )
 
 
-def thinned(param: Any, registry: Any) -> Any:
+def thinned(param: Any, registry: Any, stages: tuple[str, ...] = (), batch: bool = True) -> Any:
     """The net as it is exported, with a batch of 1, and shapes for what no file tells."""
     from netdef.export.strip import strip
     from netdef.graph.choose import layer_class
     from netdef.layer import Source
 
-    param = strip(param, registry)
+    param = strip(param, registry, stages=stages)
     role = registry.role("input")
     for layer in param.layer:
-        if layer.type == role:
+        if layer.type == role and batch:
             _thin(layer)
-        elif issubclass(layer_class(layer, registry), Source):
+        elif batch and issubclass(layer_class(layer, registry), Source):
             for block in ("memory_data_param", "data_param", "image_data_param"):
                 if layer.HasField(block):
                     getattr(layer, block).batch_size = 1
@@ -82,7 +83,8 @@ def export(path: Path) -> tuple[str, str]:
     except (PluginError, PrototxtError) as e:
         return ABSENT, str(e)
     except NetdefError as e:
-        return (LARGE if "memory" in str(e) else UNLOADED), str(e)
+        kind = LARGE if "memory" in str(e) else CODE if "runs code named by" in str(e) else UNLOADED
+        return kind, str(e)
     shaken(net)
     try:
         exported = build(net)
@@ -96,23 +98,34 @@ def export(path: Path) -> tuple[str, str]:
 
 
 def _built(make: Any, param: Any, registry: Any, path: Path) -> Any:
-    """The net; where a data layer needs a file, with guesses for what is in it."""
-    from netdef.errors import SourceError
+    """The net as it is; else of a stage that its layers name; else with the batch that it was written for."""
+    stages = [(stage,) for layer in param.layer for rule in layer.include for stage in rule.stage]
+    refusal: Exception | None = None
+    for chosen, batch in [((), True), *((stage, True) for stage in dict.fromkeys(stages)), ((), False)]:
+        try:
+            return _fed(make, thinned(param, registry, chosen, batch), registry, path)
+        except Exception as e:
+            refusal = refusal or e
+    raise refusal or AssertionError
+
+
+def _fed(make: Any, thin: Any, registry: Any, path: Path) -> Any:
+    """Where a data layer needs a file, or code, with guesses for what is in it."""
     from netdef.export.strip import strip
 
-    thin = thinned(param, registry)
     try:
         return make(thin, 1, registry=registry, base=path.parent, seed=1)
-    except SourceError as e:
+    except Exception as e:
         refusal: Exception = e
     opened = [layer for layer in thin.layer if not layer.bottom and layer.top and layer.type != registry.role("input")]
     read = {name for layer in thin.layer for name in layer.bottom}
-    for guess in GUESSES:
-        shapes = {top: guess if t == 0 else guess[:1] for x in opened for t, top in enumerate(x.top) if top in read}
-        try:
-            return make(strip(thin, registry, shapes), 1, registry=registry, base=path.parent, seed=1)
-        except Exception as e:
-            refusal = e
+    for guess in GUESSES if opened else ():
+        for other in (guess[:1], (guess[0], 1, *guess[2:])):  # a label for each image, or for each of its pixels
+            shapes = {top: guess if t == 0 else other for x in opened for t, top in enumerate(x.top) if top in read}
+            try:
+                return make(strip(thin, registry, shapes), 1, registry=registry, base=path.parent, seed=1)
+            except Exception:
+                continue
     raise refusal
 
 

@@ -166,3 +166,28 @@ def test_data_files_need_not_be_there():
 def test_a_shape_for_nothing_is_refused():
     with pytest.raises(ExportError, match=r"no layer without bottoms makes 'dta'.*'data'"):
         stripped(TRAIN_VAL % "", data=(1, 3, 8, 8), dta=(1, 2))
+
+
+def test_indices_are_tried_where_a_layer_wants_them():
+    """Random numbers are no rows of a table: the net would refuse them, and nothing could be compared."""
+    text = 'layer { name: "word" type: "Input" top: "word" input_param { shape { dim: 6 dim: 4 } } }'
+    text += """layer { name: "rows" type: "Embed" bottom: "word" top: "rows"
+      embed_param { num_output: 3 input_dim: 7 weight_filler { type: "xavier" } } }"""
+    n = built(text, 1)
+    assert verify(n, build(n, dynamic=["batch"]), every=True).difference < 1e-6
+
+
+CODE = """
+layer { name: "pictures" type: "Python" top: "data" top: "label" python_param { module: "m" layer: "Data" } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 2 } }
+layer { name: "loss" type: "Python" bottom: "fc" bottom: "label" top: "loss" loss_weight: 1
+  python_param { module: "m" layer: "Loss" } }
+"""
+
+
+def test_sources_and_losses_in_python_are_no_part_of_a_model():
+    """A data layer whose shape is given needs no code, and what the prototxt counts in the loss is one."""
+    registry = registries.default()
+    param = strip(prototxt.parse(CODE, registry.schema.message("NetParameter")), registry, {"data": (1, 5)})
+    assert [(layer.name, layer.type) for layer in param.layer] == [("pictures", "Input"), ("fc", "InnerProduct")]
+    assert build(Net(param, 1)).outputs.keys() == {"fc"}

@@ -1,6 +1,7 @@
 """Regions of interest: rows (image, x1, y1, x2, y2) in the input image's pixels, both corners part of the region."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +40,16 @@ def images(rois: Array, batch: int) -> Array:
         i = int(np.argmax(wrong))
         raise LayerError(f"region {i} is of image {rois[i, 0]:g}; want 0 to {batch - 1}, the images of the batch")
     return image.astype(np.intp)
+
+
+def sample(j: int, shapes: Sequence[Shape], scale: float, rng: np.random.Generator) -> Array | None:
+    """Regions of the images that maps `scale` times as large are of, for bottom 1."""
+    if j != 1 or math.prod(shapes[1][1:]) != 5 or len(shapes[0]) != 4:
+        return None
+    n, (height, width) = shapes[1][0], shapes[0][2:]
+    corners = np.sort(rng.uniform(0, 1, (n, 2, 2)), axis=1) * (width / scale, height / scale)
+    image = rng.integers(0, shapes[0][0], (n, 1))
+    return np.concatenate([image, np.round(corners).reshape(n, 4)], axis=1).reshape(shapes[1])
 
 
 def bins(start: Array, size: Array, many: int) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 from netdef_rcnn.bilinear import resample, weights
-from netdef_rcnn.regions import count, images, pooled, rows, stop
+from netdef_rcnn.regions import count, images, pooled, rows, sample, stop
 
 Array = np.ndarray
 
@@ -67,6 +67,9 @@ class ROIAlign(ParameterFree):
         dx[...] = 0
         for dy, (i, grids) in zip(top[0].diff, self.maps, strict=True):
             dx[i] += resample(dy, *(grid.T for grid in grids))
+
+    def sample(self, j, bottom_shapes, rng):
+        return sample(j, bottom_shapes, self.param.spatial_scale, rng)
 
     def to_onnx(self, graph, inputs):
         x, rois = inputs

@@ -1,10 +1,12 @@
 """ROIPooling: the largest value in each bin of a region."""
 
+import math
+
 import numpy as np
 
 from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
-from netdef_rcnn.regions import bins, count, images, pooled, rounded, rows, stop, within
+from netdef_rcnn.regions import bins, count, images, pooled, rounded, rows, sample, stop, within
 
 Array = np.ndarray
 SIDE = 7
@@ -84,10 +86,15 @@ class ROIPooling(ParameterFree):
             give_back(top[0].diff.reshape(-1), self.place.reshape(-1), bottom[0].diff.reshape(-1))
         stop(propagate_down, bottom, 1)
 
+    def sample(self, j, bottom_shapes, rng):
+        return sample(j, bottom_shapes, self.param.spatial_scale, rng)
+
     def to_onnx(self, graph, inputs):
         if self.in_time:
             raise ExportError("ROIPooling with pooled_l has no ONNX form: MaxRoiPool pools images, not time")
         rois = inputs[1]
+        if math.prod(graph.shape(rois)[1:]) != 5:
+            raise ExportError(f"regions of shape {graph.shape(rois)}; want N x 5: give their input that shape, --shape")
         if len(graph.shape(rois)) != 2:
             rois = graph.op("Reshape", [rois, graph.const(np.array([-1, 5]))])
         scale = self.param.spatial_scale
