@@ -1,6 +1,7 @@
 """Images of bytes into batches of floats: mean, scale and mirror in one pass, on the calling thread."""
 
 import ctypes
+import struct
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,7 @@ from .simd import I32, VECTOR, VL, load, shift, splat, store, vec
 
 SMALL = 1 << 13
 """Bytes of an image that is worth the call."""
+JOB = struct.Struct("=12qd")
 ZEROS = np.zeros((1, 1, 1), np.float32)
 
 
@@ -76,12 +78,10 @@ def write(x, y, mean, scale: float, mirrored: bool) -> None:
     mean = ZEROS if mean is None else mean
     steps = [stride // 4 if size > 1 else 0 for size, stride in zip(mean.shape, mean.strides, strict=True)]
     pixels, means, out = (a.__array_interface__["data"][0] for a in (x, mean, y))
-    job = np.array([*x.shape, pixels, *x.strides[:2], means, *steps, out, mirrored, 0], np.int64)
-    job.view(np.float64)[-1] = scale
-    _compiled()(job.ctypes.data, 0, 0)
+    _compiled()(JOB.pack(*x.shape, pixels, *x.strides[:2], means, *steps, out, bool(mirrored), scale), 0, 0)
 
 
 @lru_cache(maxsize=1)
 def _compiled():
     """A function that lets other threads run meanwhile."""
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(_write.address(np.dtype(np.float32)))
+    return ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)(_write.address(np.dtype(np.float32)))
