@@ -71,8 +71,10 @@ def test_an_unknown_peer_is_told_the_nearest(run, files):
     assert done.status == 1 and "unknown peer 'troch'; did you mean 'torch'?" in done.err
 
 
-def test_rates_are_those_of_layers_with_weights(run, files, monkeypatch):
+def test_rates_are_those_of_products_of_matrices(run, files, monkeypatch):
     monkeypatch.setattr(timing, "sgemm_gflops", lambda: 200.0)
+    with Path("net.prototxt").open("a") as net:  # one multiplication a number is no product of matrices
+        net.write('layer { name: "scale" type: "Scale" bottom: "x" top: "scaled" }')
     told = json.loads(run("time", "net.prototxt", "--iterations", 2, "--sgemm", "--json").out)
     assert told["sgemm_gflops"] == 200
     rates = {x["name"]: x for x in told["rates"]}

@@ -12,8 +12,9 @@ HELP = """\
 Times are milliseconds, the median over the iterations after a warm-up.
 A layer runs backward only where training needs it.
 
---sgemm adds GFLOP/s of layers with weights, and what share that is of this machine's own sgemm rate (NumPy's BLAS on
-square matrices, in the same run). Algorithms that need fewer operations than the definition can exceed 100%.
+--sgemm adds the GFLOP/s of layers that multiply matrices, and what share that is of this machine's own sgemm rate
+(NumPy's BLAS on square matrices, in the same run). Algorithms that need fewer operations than the definition, such as
+Winograd's, can exceed 100%.
 
 --against NAME runs the same net, weights and data in another program in turns with ours, on as many threads; "torch"
 is PyTorch, if it is installed. Both must give the same first; layers that the other lacks are named and left out.
