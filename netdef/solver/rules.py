@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netdef.errors import SolverError
-from netdef.hookspecs import hookimpl
 
 Array = np.ndarray
 
@@ -14,7 +13,9 @@ Array = np.ndarray
 class Rule(ABC):
     """One rule for the whole net; `memory` arrays per parameter, of its shape, zero at first, kept in snapshots.
 
-    `step` is elementwise: it is called on flat slices, so that its passes stay in the cache.
+    `step` is elementwise: it is called on flat slices, so that its passes stay in the cache. A rule may also have
+    apply(w, g, memory, (scale, l2, l1), rate, iteration) for large parameters, flat as well: with scale * g + l2 * w +
+    l1 * sign(w) for a gradient (where `decoupled`, scale * g) it leaves the step in g and takes it off w.
     """
 
     memory: ClassVar[int] = 1
@@ -117,16 +118,19 @@ class Adam(Rule):
         super().__init__(param)
         self.momentum2: float = param.momentum2
 
+    def correction(self, iteration: int) -> float:
+        """c."""
+        t = iteration + 1
+        return (1 - self.momentum2**t) ** 0.5 / (1 - self.momentum**t)
+
     def step(self, g: Array, memory: list[Array], rate: float, iteration: int) -> None:
         m, v = memory
-        t = iteration + 1
         m *= self.momentum
         m += (1 - self.momentum) * g
         v *= self.momentum2
         v += (1 - self.momentum2) * g * g
-        correction = (1 - self.momentum2**t) ** 0.5 / (1 - self.momentum**t)
         np.divide(m, np.sqrt(v) + self.delta, out=g)
-        g *= rate * correction
+        g *= rate * self.correction(iteration)
 
 
 class AdamW(Adam):
@@ -136,8 +140,3 @@ class AdamW(Adam):
     """
 
     decoupled = True
-
-
-@hookimpl
-def netdef_rules() -> dict[str, type]:
-    return {cls.__name__: cls for cls in (SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AdamW)}

@@ -1,4 +1,4 @@
-"""One update of every parameter: clip, divide by iter_size, weight decay, rule, step, in cache-sized slices."""
+"""One update of every parameter: clip, divide by iter_size, decay, rule, step; in cache-sized slices or at once."""
 
 import math
 from typing import Any
@@ -10,6 +10,7 @@ from netdef.parameters import Parameter
 from netdef.solver.rules import Rule
 
 SLICE = 1 << 15  # elements: gradient, weight and memory of a slice stay in a core's second-level cache
+LARGE = 1 << 14  # elements from which on a rule that can do more at once than `step` is asked to
 
 
 class Updater:
@@ -40,6 +41,10 @@ class Updater:
     def _step(self, p: Parameter, memory: list[np.ndarray], scale: float, rate: float, iteration: int) -> None:
         w, g = p.blob.data.reshape(-1), p.blob.diff.reshape(-1)
         decay = self.param.weight_decay * p.decay_mult
+        if w.size >= LARGE and hasattr(self.rule, "apply"):
+            l1 = self.param.regularization_type == "L1"
+            self.rule.apply(w, g, memory, (scale, 0.0 if l1 else decay, decay if l1 else 0.0), rate, iteration)
+            return
         for at in range(0, w.size, SLICE):
             part = slice(at, at + SLICE)
             dw = g[part]

@@ -64,47 +64,64 @@ def decayed(w, g):
 
 def sgd(w, g, v, _):
     v = 0.9 * v + 0.1 * decayed(w, g)
-    return w - v, v
+    return v, v
 
 
 def nesterov(w, g, v, _):
     after = 0.9 * v + 0.1 * decayed(w, g)
-    return w - (1.9 * after - 0.9 * v), after
+    return 1.9 * after - 0.9 * v, after
 
 
 def adagrad(w, g, h, _):
     h = h + decayed(w, g) ** 2
-    return w - 0.1 * decayed(w, g) / (np.sqrt(h) + 1e-3), h
+    return 0.1 * decayed(w, g) / (np.sqrt(h) + 1e-3), h
 
 
 def rmsprop(w, g, h, _):
     h = 0.9 * h + 0.1 * decayed(w, g) ** 2
-    return w - 0.1 * decayed(w, g) / (np.sqrt(h) + 1e-3), h
+    return 0.1 * decayed(w, g) / (np.sqrt(h) + 1e-3), h
 
 
 def adadelta(w, g, h, u):
     h = 0.9 * h + 0.1 * decayed(w, g) ** 2
     step = decayed(w, g) * np.sqrt((u + 1e-3) / (h + 1e-3))
-    return w - 0.1 * step, h, 0.9 * u + 0.1 * step**2
+    return 0.1 * step, h, 0.9 * u + 0.1 * step**2
 
 
 def adam(w, g, m, v):
     m, v = 0.9 * m + 0.1 * decayed(w, g), 0.99 * v + 0.01 * decayed(w, g) ** 2
-    return w - 0.1 * m / (np.sqrt(v) + 1e-3), m, v
+    return 0.1 * 0.7 * m / (np.sqrt(v) + 1e-3), m, v
 
 
 SETTINGS = {sgd: (0.9,), nesterov: (0.9,), adagrad: (1e-3,), rmsprop: (0.9, 1e-3), adadelta: (0.9, 1e-3),
-            adam: (0.9, 0.99, 1e-3)}  # fmt: skip
+            adam: (0.7, 0.9, 0.99, 1e-3)}  # fmt: skip
+
+
+def run_rule(rule, w, g, history, *more):
+    """The kernel's step, which it leaves in place of the gradient and takes off the weights."""
+    before = w.copy()
+    getattr(rules, rule.__name__)(w, g, *history, (0.5, 0.01, 0.02), 0.1, *SETTINGS[rule], *more)
+    np.testing.assert_array_equal(w, before - g)
 
 
 @pytest.mark.parametrize("rule", SETTINGS, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rules(rule, dtype):
     w, g, first, second = arrays(dtype, 20_001, 4)
+    w[:9] = 0
     first, second = np.abs(first), np.abs(second)
     want = rule(*(a.astype(float) for a in (w, g, first, second)))
-    history, before = (first, second)[: len(want) - 1], g.copy()
-    getattr(rules, rule.__name__)(w, g, *history, 0.1, *SETTINGS[rule], l2=0.01, l1=0.02, scale=0.5)
-    for a, b in zip((w, *history), want, strict=True):
+    history = (first, second)[: len(want) - 1]
+    run_rule(rule, w, g, history)
+    for a, b in zip((g, *history), want, strict=True):
         close(a, b)
-    np.testing.assert_array_equal(g, before)
+
+
+def test_decay_beside_the_step_leaves_the_memory_alone():
+    w, g, m, v = arrays("d", 1000, 4)
+    v = np.abs(v)
+    m1, v1 = 0.9 * m + 0.1 * 0.5 * g, 0.99 * v + 0.01 * (0.5 * g) ** 2
+    want = 0.1 * 0.7 * m1 / (np.sqrt(v1) + 1e-3) + 0.1 * (0.01 * w + 0.02 * np.sign(w))
+    run_rule(adam, w, g, (m, v), True)
+    for a, b in ((g, want), (m, m1), (v, v1)):
+        close(a, b)

@@ -1,10 +1,11 @@
-"""Nets and a registry for tests of solvers: toy layers, the engine's own rules and policies, nothing installed."""
+"""Nets and a registry for tests of solvers: toy layers, our own rules and policies, nothing installed."""
 
 import toys
+from netdef_plugins import rules
 
 from netdef import prototxt
 from netdef.layer import Source
-from netdef.solver import policy, rules
+from netdef.solver import policy
 
 
 class Stream(Source):

@@ -102,7 +102,9 @@ def expected(built, rule, s, lr_mult, decay_mult):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_against_its_formula(fed, name, variant):
+@pytest.mark.parametrize("large", [step.LARGE, 1], ids=["in slices", "at once"])
+def test_a_rule_against_its_formula(fed, monkeypatch, large, name, variant):
+    monkeypatch.setattr(step, "LARGE", large)
     rule, settings = RULES[name]
     more, params = VARIANTS[variant]
     text = f'type: "{name}" {more} ' + " ".join(f"{k}: {v}" for k, v in settings.items())

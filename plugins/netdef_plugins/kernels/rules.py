@@ -1,121 +1,131 @@
-"""The steps of the solver's rules, each in one pass: decay, history and weights together, in place.
+"""The steps of the solver's rules, each in one pass: decay, memory and weights together, in place.
 
-Every step first forms g' = scale * g + l2 * w + l1 * sign(w); g itself stays as it is.
+g' = scale * g + l2 * w + l1 * sign(w), with decay = (scale, l2, l1), is the gradient of every formula; g becomes the
+step, which is taken off w.
 """
 
 import math
 
 from .elementwise import run_chunks, span
 from .native import helper, task, unpack
-from .simd import shift
+from .simd import ONE, shift
 
 
 @helper
-def decayed(g, w, scale, l2, l1):
-    g = g * scale + l2 * w
-    return g + (l1 if w > 0 else (-l1 if w < 0 else l1 * 0))
+def pull(w, l2, l1):
+    zero = l1 - l1
+    return l2 * w + (l1 if w > 0 else (-l1 if w < 0 else zero))
 
 
 @task
 def _sgd(job, item, thread):
-    n, chunk, w, g, v, scale, l2, l1, lr, momentum = unpack(job, "iiaaarrrrr")
+    n, chunk, w, g, v, scale, l2, l1, rate, momentum = unpack(job, "iiaaarrrrr")
     first, n = span(item, n, chunk)
     w, g, v = shift(w, first), shift(g, first), shift(v, first)
     for i in range(n):
-        v[i] = momentum * v[i] + lr * decayed(g[i], w[i], scale, l2, l1)
-        w[i] -= v[i]
+        v[i] = momentum * v[i] + rate * (scale * g[i] + pull(w[i], l2, l1))
+        g[i] = v[i]
+        w[i] -= g[i]
 
 
 @task
 def _nesterov(job, item, thread):
-    n, chunk, w, g, v, scale, l2, l1, lr, momentum = unpack(job, "iiaaarrrrr")
+    n, chunk, w, g, v, scale, l2, l1, rate, momentum = unpack(job, "iiaaarrrrr")
     first, n = span(item, n, chunk)
     w, g, v = shift(w, first), shift(g, first), shift(v, first)
     for i in range(n):
-        before = v[i]
-        v[i] = momentum * before + lr * decayed(g[i], w[i], scale, l2, l1)
-        w[i] -= (1 + momentum) * v[i] - momentum * before
+        before = momentum * v[i]
+        v[i] = before + rate * (scale * g[i] + pull(w[i], l2, l1))
+        g[i] = (ONE + momentum) * v[i] - before
+        w[i] -= g[i]
 
 
 @task
 def _adagrad(job, item, thread):
-    n, chunk, w, g, h, scale, l2, l1, lr, delta = unpack(job, "iiaaarrrrr")
+    n, chunk, w, g, h, scale, l2, l1, rate, delta = unpack(job, "iiaaarrrrr")
     first, n = span(item, n, chunk)
     w, g, h = shift(w, first), shift(g, first), shift(h, first)
     for i in range(n):
-        d = decayed(g[i], w[i], scale, l2, l1)
+        d = scale * g[i] + pull(w[i], l2, l1)
         h[i] += d * d
-        w[i] -= lr * d / (math.sqrt(h[i]) + delta)
+        g[i] = rate * d / (math.sqrt(h[i]) + delta)
+        w[i] -= g[i]
 
 
 @task
 def _rmsprop(job, item, thread):
-    n, chunk, w, g, h, scale, l2, l1, lr, decay, delta = unpack(job, "iiaaarrrrrr")
+    n, chunk, w, g, h, scale, l2, l1, rate, keep, delta = unpack(job, "iiaaarrrrrr")
     first, n = span(item, n, chunk)
     w, g, h = shift(w, first), shift(g, first), shift(h, first)
     for i in range(n):
-        d = decayed(g[i], w[i], scale, l2, l1)
-        h[i] = decay * h[i] + (1 - decay) * d * d
-        w[i] -= lr * d / (math.sqrt(h[i]) + delta)
+        d = scale * g[i] + pull(w[i], l2, l1)
+        h[i] = keep * h[i] + (ONE - keep) * d * d
+        g[i] = rate * d / (math.sqrt(h[i]) + delta)
+        w[i] -= g[i]
 
 
 @task
 def _adadelta(job, item, thread):
-    n, chunk, w, g, h, u, scale, l2, l1, lr, momentum, delta = unpack(job, "iiaaaarrrrrr")
+    n, chunk, w, g, h, u, scale, l2, l1, rate, keep, delta = unpack(job, "iiaaaarrrrrr")
     first, n = span(item, n, chunk)
     w, g, h, u = shift(w, first), shift(g, first), shift(h, first), shift(u, first)
     for i in range(n):
-        d = decayed(g[i], w[i], scale, l2, l1)
-        h[i] = momentum * h[i] + (1 - momentum) * d * d
+        d = scale * g[i] + pull(w[i], l2, l1)
+        h[i] = keep * h[i] + (ONE - keep) * d * d
         step = d * math.sqrt((u[i] + delta) / (h[i] + delta))
-        u[i] = momentum * u[i] + (1 - momentum) * step * step
-        w[i] -= lr * step
+        u[i] = keep * u[i] + (ONE - keep) * step * step
+        g[i] = rate * step
+        w[i] -= g[i]
 
 
 @task
 def _adam(job, item, thread):
-    n, chunk, w, g, m, v, scale, l2, l1, lr, beta1, beta2, delta = unpack(job, "iiaaaarrrrrrr")
+    n, chunk, w, g, m, v, scale, l2, l1, rate, keep, keep2, delta, within, beside = unpack(job, "iiaaaarrrrrrrrr")
     first, n = span(item, n, chunk)
     w, g, m, v = shift(w, first), shift(g, first), shift(m, first), shift(v, first)
     for i in range(n):
-        d = decayed(g[i], w[i], scale, l2, l1)
-        m[i] = beta1 * m[i] + (1 - beta1) * d
-        v[i] = beta2 * v[i] + (1 - beta2) * d * d
-        w[i] -= lr * m[i] / (math.sqrt(v[i]) + delta)
+        decay = pull(w[i], l2, l1)
+        d = scale * g[i] + within * decay
+        m[i] = keep * m[i] + (ONE - keep) * d
+        v[i] = keep2 * v[i] + (ONE - keep2) * d * d
+        g[i] = rate * m[i] / (math.sqrt(v[i]) + delta) + beside * decay
+        w[i] -= g[i]
 
 
-def _run(task_, *arguments):
-    run_chunks(task_, *(a if hasattr(a, "dtype") and a.ndim else float(a) for a in arguments))
+def _run(task_, arrays, *numbers):
+    run_chunks(task_, *arrays, *(float(x) for x in numbers))
 
 
-def sgd(w, g, v, lr: float, momentum: float, l2: float = 0.0, l1: float = 0.0, scale: float = 1.0) -> None:
-    """v = momentum * v + lr * g'; w -= v."""
-    _run(_sgd, w, g, v, scale, l2, l1, lr, momentum)
+def sgd(w, g, v, decay, rate: float, momentum: float) -> None:
+    """v = momentum * v + rate * g'; step v."""
+    _run(_sgd, (w, g, v), *decay, rate, momentum)
 
 
-def nesterov(w, g, v, lr: float, momentum: float, l2: float = 0.0, l1: float = 0.0, scale: float = 1.0) -> None:
-    """v' = momentum * v + lr * g'; w -= (1 + momentum) * v' - momentum * v."""
-    _run(_nesterov, w, g, v, scale, l2, l1, lr, momentum)
+def nesterov(w, g, v, decay, rate: float, momentum: float) -> None:
+    """v' = momentum * v + rate * g'; step (1 + momentum) * v' - momentum * v."""
+    _run(_nesterov, (w, g, v), *decay, rate, momentum)
 
 
-def adagrad(w, g, h, lr: float, delta: float, l2: float = 0.0, l1: float = 0.0, scale: float = 1.0) -> None:
-    """h += g'^2; w -= lr * g' / (sqrt(h) + delta)."""
-    _run(_adagrad, w, g, h, scale, l2, l1, lr, delta)
+def adagrad(w, g, h, decay, rate: float, delta: float) -> None:
+    """h += g'^2; step rate * g' / (sqrt(h) + delta)."""
+    _run(_adagrad, (w, g, h), *decay, rate, delta)
 
 
-def rmsprop(w, g, h, lr: float, decay: float, delta: float, l2: float = 0.0, l1: float = 0.0,
-            scale: float = 1.0) -> None:  # fmt: skip
-    """h = decay * h + (1 - decay) * g'^2; w -= lr * g' / (sqrt(h) + delta)."""
-    _run(_rmsprop, w, g, h, scale, l2, l1, lr, decay, delta)
+def rmsprop(w, g, h, decay, rate: float, keep: float, delta: float) -> None:
+    """h = keep * h + (1 - keep) * g'^2; step rate * g' / (sqrt(h) + delta)."""
+    _run(_rmsprop, (w, g, h), *decay, rate, keep, delta)
 
 
-def adadelta(w, g, h, u, lr: float, momentum: float, delta: float, l2: float = 0.0, l1: float = 0.0,
-             scale: float = 1.0) -> None:  # fmt: skip
-    """h = momentum * h + (1 - momentum) * g'^2; s = g' * sqrt((u + delta) / (h + delta)), u so of s; w -= lr * s."""
-    _run(_adadelta, w, g, h, u, scale, l2, l1, lr, momentum, delta)
+def adadelta(w, g, h, u, decay, rate: float, keep: float, delta: float) -> None:
+    """h = keep * h + (1 - keep) * g'^2; s = g' * sqrt((u + delta) / (h + delta)), u so of s; step rate * s."""
+    _run(_adadelta, (w, g, h, u), *decay, rate, keep, delta)
 
 
-def adam(w, g, m, v, lr: float, beta1: float, beta2: float, delta: float, l2: float = 0.0, l1: float = 0.0,
-         scale: float = 1.0) -> None:  # fmt: skip
-    """m and v follow g' and g'^2; w -= lr * m / (sqrt(v) + delta); `lr` holds the correction for early steps."""
-    _run(_adam, w, g, m, v, scale, l2, l1, lr, beta1, beta2, delta)
+def adam(w, g, m, v, decay, rate: float, correction: float, keep: float, keep2: float, delta: float,
+         decoupled: bool = False) -> None:  # fmt: skip
+    """m and v follow g' and g'^2; step rate * correction * m / (sqrt(v) + delta).
+
+    Where decoupled, g' is scale * g, and the step gets rate * (l2 * w + l1 * sign(w)) more.
+    """
+    beside = rate if decoupled else 0.0
+    _run(_adam, (w, g, m, v), *decay, rate * correction, keep, keep2, delta, not decoupled, beside)
