@@ -193,3 +193,18 @@ def test_a_helper_outlives_nobody(helped):
     process, helper = helped
     process.kill()
     assert ends(helper)
+
+
+def test_a_helper_that_cannot_work_costs_nothing(tmp_path):
+    broken = "import subprocess as s, time; from netdef_plugins.kernels import ahead; ahead._start = lambda: "
+    broken += "(lambda p: (p.wait(), p)[1])(s.Popen([sys.executable, '-c', ''], stdin=s.PIPE))"
+    count, _, said = run(tmp_path, broken, NETDEF_NUM_THREADS="2")
+    assert count == KERNELS and "Error" not in said
+
+
+def test_only_python_is_started_as_a_helper(monkeypatch):
+    from netdef_plugins.kernels import ahead
+
+    assert ahead._is_python(sys.executable) and not ahead._is_python("/opt/gimp") and not ahead._is_python("")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert not ahead._is_python(sys.executable)
