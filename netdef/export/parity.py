@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netdef.errors import ExportError
-from netdef.export.arbiter import Arbiter
+from netdef.export.arbiter import Arbiter, nudged
 from netdef.export.model import Exported
 from netdef.export.runtime import session
 from netdef.export.select import Top
@@ -158,19 +158,16 @@ def _differences(
             break
     if max(found.values(), default=0.0) <= seen.tolerance:
         return found
-    nudged = run({name: x * (1 + 2.0**-22 * _signs(x.shape)).astype(np.float32) for name, x in feed.items()})
-    noise = {name: seen.difference(name, nudged[name], got[name]) for name in found}
+    others = run({name: nudged(np.asarray(x)) for name, x in feed.items()})
+    noise = {name: seen.difference(name, others[name], got[name]) for name in found}
     found = {name: d for name, d in found.items() if d <= seen.tolerance or not d <= 10 * noise[name]}
     disputed = [name for name, d in found.items() if not d <= seen.tolerance]
     if arbiter is None:  # it judges layers, and that tells nothing of an output unless all before it were compared
         return found
     for name, off in arbiter.differences(_tops(net, exported, feed), disputed):
-        found[name] = off if off <= seen.tolerance else found[name]
-    return found
-
-
-def _signs(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(0).choice([-1.0, 1.0], shape)
+        if not off > seen.tolerance:
+            found[name] = off
+    return {name: d for name, d in found.items() if not np.isnan(d)}
 
 
 def _tops(net: Net, exported: Exported, feed: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int], str]]:
