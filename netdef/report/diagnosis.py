@@ -144,7 +144,7 @@ def convergence(run: Run) -> Iterator[Finding]:
     falling = statistics.fmean(losses[-3 * tenth : -2 * tenth]) - last
     crawls = step < 1e-5 and fallen < 0.2
     if crawls or (0.02 < fallen < 0.5 and falling > 0.1 * (first - last) and falling > 2 * _noise(losses)):
-        seen = f"the loss fell from {first:.4g} to {last:.4g} only"
+        seen = f"the loss fell from {first:.4g} to {last:.4g} only" if last < first else f"the loss stays at {last:.4g}"
         seen += f", with steps of {step:.1g} of the weights' length" if steps else ", and is falling still"
         yield Finding(
             "slow convergence",
