@@ -50,8 +50,8 @@ class Net:
     ):
         """`base` is the folder searched after the working directory; `fill=False` leaves parameters unallocated.
 
-        With `plan`, blobs that are never alive together share memory, and hold their values only within a pass; a
-        planned net of phase TEST is for forward alone, and its backward does nothing.
+        With `plan`, blobs that are never alive together share memory and hold their values only within a pass, and
+        more layers do others along, which shows in rounding alone; of phase TEST, such a net runs forward only.
         """
         self.registry = registry or registries.default()
         self.param = prepare(param, self.registry, phase, level, tuple(stages))
