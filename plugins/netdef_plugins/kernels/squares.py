@@ -8,77 +8,32 @@ from .native import helper
 from .points import gather6, gather8, result6, result8, see6, see8, spread6, spread8, weigh6, weigh8
 from .simd import VL, shift
 
-
-@helper
-def see_square(n, src, down, right, dst, below, beside, room):
-    """n x n pixels, seen from the points."""
-    for j in range(n):
-        if n == 6:
-            see6(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-        else:
-            see8(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-    for i in range(n):
-        if n == 6:
-            see6(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-        else:
-            see8(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
+# Points, results and taps an axis, for three taps and for five.
+POINTS, RESULTS, TAPS = (6, 8), (4, 4), (3, 5)
 
 
-@helper
-def result_square(n, src, down, right, dst, below, beside, room):
-    """4 x 4 results from the products at the points."""
-    for j in range(n):
-        if n == 6:
-            result6(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-        else:
-            result8(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-    for i in range(4):
-        if n == 6:
-            result6(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-        else:
-            result8(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
+def _make(of_six, of_eight, columns, rows):
+    """The transform of `columns` columns, then of the `rows` rows that it leaves."""
+    (columns6, columns8), (rows6, rows8) = columns, rows
+
+    @helper
+    def transform(n, src, down, right, dst, below, beside, room):
+        for j in range(columns6 if n == 6 else columns8):
+            if n == 6:
+                of_six(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
+            else:
+                of_eight(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
+        for i in range(rows6 if n == 6 else rows8):
+            if n == 6:
+                of_six(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
+            else:
+                of_eight(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
+
+    return transform
 
 
-@helper
-def weigh_square(n, src, down, right, dst, below, beside, room):
-    """The taps of a kernel, seen from the points."""
-    for j in range(n - 3):
-        if n == 6:
-            weigh6(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-        else:
-            weigh8(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-    for i in range(n):
-        if n == 6:
-            weigh6(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-        else:
-            weigh8(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-
-
-@helper
-def spread_square(n, src, down, right, dst, below, beside, room):
-    """4 x 4 gradients of results, seen from the points."""
-    for j in range(4):
-        if n == 6:
-            spread6(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-        else:
-            spread8(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-    for i in range(n):
-        if n == 6:
-            spread6(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-        else:
-            spread8(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-
-
-@helper
-def gather_square(n, src, down, right, dst, below, beside, room):
-    """Gradients of the taps of a kernel from those at the points."""
-    for j in range(n):
-        if n == 6:
-            gather6(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-        else:
-            gather8(shift(src, j * right), down, shift(room, j * VL), 8 * VL)
-    for i in range(n - 3):
-        if n == 6:
-            gather6(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
-        else:
-            gather8(shift(room, i * 8 * VL), VL, shift(dst, i * below), beside)
+see_square = _make(see6, see8, POINTS, POINTS)  # pixels, seen from the points
+result_square = _make(result6, result8, POINTS, RESULTS)  # results from the products at the points
+weigh_square = _make(weigh6, weigh8, TAPS, POINTS)  # taps, seen from the points
+spread_square = _make(spread6, spread8, RESULTS, POINTS)  # gradients of results, seen from the points
+gather_square = _make(gather6, gather8, POINTS, TAPS)  # gradients of the taps from those at the points
