@@ -185,7 +185,7 @@ class Layer(ABC):
         raise NotImplementedError(f"{self.type} has no update_affine")
 
     def absorbed(self, g: np.ndarray, b: np.ndarray) -> "Changed | None":
-        """The layer of the same type whose tops are g y + b, per channel (axis 1); None where there is none."""
+        """The layer whose tops are g y + b, per channel (axis 1), in place of this one; None where there is none."""
         return None
 
     def as_convolution(self, bottom: Shape) -> "Changed | None":

@@ -68,7 +68,9 @@ def fold(net: Net) -> Operated:
             layers.changed[i] = changed
             layers.gone.update(j for j, _ in chain)
             names = ", ".join(f"'{net.layers[j].name}'" for j, _ in chain)
-            layers.changes.append(f"{names} went into '{net.layers[i].name}'")
+            kind = changed[0].type
+            now = f", a {kind} now" if kind != net.layers[i].layer_param.type else ""
+            layers.changes.append(f"{names} went into '{net.layers[i].name}'{now}")
     return layers.operated()
 
 

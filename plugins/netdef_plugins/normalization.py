@@ -112,6 +112,16 @@ class BatchNorm(ParameterFree):
         factor = 1 / np.sqrt(variance + self.param.eps)
         return (factor, -mean * factor) if self.fixed else None
 
+    def absorbed(self, g: Array, b: Array) -> tuple[Any, list[Array]] | None:
+        """A Scale: what takes a BatchNorm's Scale where no convolution before it could."""
+        own = self.as_affine()
+        if own is None:
+            return None
+        p = self.layer_param
+        changed = type(p)(name=p.name, type="Scale", bottom=p.bottom, top=p.top)
+        changed.scale_param.bias_term = True
+        return changed, [g * own[0], g * own[1] + b]
+
     @property
     def absorbs(self) -> tuple[str, ...]:
         return ("affine", "rectified") if self.fixed else ("gradients",)

@@ -62,9 +62,21 @@ def test_normalization_folds_into_a_matrix_and_a_bias_alone_too():
 def test_what_others_read_too_stays():
     both = 'layer { name: "sum" type: "Eltwise" bottom: "conv" bottom: "n" top: "sum" }'
     net = filled(convolution("Convolution", "") + NORM % (1, "conv", "n", 1, "n", "n") + both)
-    assert surgery.fold(net).changes == []
+    assert [layer.type for layer in surgery.fold(net).param.layer] == ["Input", "Convolution", "Scale", "Eltwise"]
     with pytest.raises(LayerError, match="built for TRAIN"):
         surgery.fold(built(INPUT + convolution("Convolution", "")))
+
+
+def test_normalization_before_any_weights_becomes_one_scale(tmp_path):
+    """As before the first convolution of a preactivated ResNet; written and read again, it is the same net."""
+    net = filled(NORM % (1, "data", "n", 1, "n", "n") + convolution("Convolution", "").replace('"data"', '"n"'))
+    done = surgery.fold(net)
+    assert done.changes == ["'scale1' went into 'bn1', a Scale now"]
+    assert [layer.type for layer in done.param.layer] == ["Input", "Scale", "Convolution"]
+    assert surgery.difference(net, done) < 1e-5
+    text, model = done.save(tmp_path / "folded")
+    again = read.net(text, 1)
+    assert weights.load(again.layers, model).at_filler == []
 
 
 def test_matrices_become_convolutions(tmp_path):

@@ -6,7 +6,8 @@ from typing import Any
 from netdef.cli import flags
 
 HELP = """\
-BatchNorm, Scale and Bias layers that follow a Convolution, Deconvolution or InnerProduct go into its weights.
+BatchNorm, Scale and Bias layers that follow a Convolution, Deconvolution or InnerProduct go into its weights; a
+BatchNorm and a Scale that follow none of them become one Scale.
 OUT.prototxt and OUT.caffemodel are written after both nets were run on the same inputs.
 
 examples:
