@@ -28,6 +28,16 @@ BOUND = 4 << 30
 """Bytes of address space, what Python, NumPy, ONNX Runtime and the compiled kernels take included."""
 SECONDS = 20
 
+TINY = """
+layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 2 dim: 3 } } }
+layer { name: "y" type: "DummyData" top: "y" dummy_data_param { shape { dim: 2 dim: 4 } } }
+layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc" inner_product_param { num_output: 4 } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "fc" bottom: "y" }
+"""
+TINY_SOLVER = """
+net: "tiny.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 max_iter: 1 snapshot: 1 snapshot_prefix: "tiny"
+"""
+
 
 @dataclass
 class Seeds:
@@ -40,6 +50,8 @@ class Seeds:
     weights: list[bytes] = field(default_factory=list)
     hdf5: list[bytes] = field(default_factory=list)
     onnx: list[bytes] = field(default_factory=list)
+    means: list[bytes] = field(default_factory=list)
+    states: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -68,6 +80,7 @@ class Outcome:
 def seeds(corpus: Path | None) -> Seeds:
     from netdef.cli import main
     from netdef.testing import load_cases
+    from netdef.weights.blobproto import write_blob
 
     nets = [case.text.strip() for file in sorted(ROOT.glob("tests/layers/*.prototxt")) for case in load_cases(file)]
     nets += [file.read_text() for file in sorted(ROOT.glob("tests/upgrade/cases/*"))]
@@ -82,6 +95,12 @@ def seeds(corpus: Path | None) -> Seeds:
         kind.append(Path(f"whole{suffix}").read_bytes())
     if main(["export", "deploy.prototxt", "--weights", "whole.h5", "-o", "whole.onnx"]) == 0:
         found.onnx.append(Path("whole.onnx").read_bytes())
+    found.means.append(b"".join(write_blob(np.full((1, 1, 8, 8), 7, np.float32))))
+    np.save("picture.npy", np.zeros((1, 1, 8, 8), np.float32))
+    Path("tiny.prototxt").write_text(TINY)
+    Path("tiny_solver.prototxt").write_text(TINY_SOLVER)
+    if main(["train", "tiny_solver.prototxt"]) == 0:
+        found.states.append(Path("tiny_iter_1.solverstate").read_bytes())
     return found
 
 
@@ -120,6 +139,13 @@ def cases(found: Seeds, kinds: list[str]) -> dict[str, Callable[[np.random.Gener
         "load": lambda rng: ["export", "deploy.prototxt", "--weights", weights(rng), "-o", "out.onnx"],
         "show": lambda rng: ["weights", "show", weights(rng)],
         "convert": lambda rng: ["weights", "convert", weights(rng), "converted.h5"],
+        "mean": lambda rng: [*PREDICT, "--mean", file(rng, found.means, "bad.binaryproto")],
+        "resume": lambda rng: [
+            "train",
+            "tiny_solver.prototxt",
+            "--snapshot",
+            file(rng, found.states, "bad.solverstate"),
+        ],
         "import": lambda rng: ["import", file(rng, found.onnx, "bad.onnx"), "-o", "imported"],
     }
     return {kind: make for kind, make in made.items() if kind in kinds}
@@ -153,7 +179,9 @@ def command(kind: str, words: list[str]) -> Outcome:
     return outcome
 
 
-KINDS = ["check", "upgrade", "export", "load", "show", "convert", "import"]
+KINDS = ["check", "upgrade", "export", "load", "show", "convert", "import", "mean", "resume"]
+TRAIN = ["train", "tiny_solver.prototxt"]
+PREDICT = ["predict", "deploy.prototxt", "--weights", "whole.caffemodel", "picture.npy"]
 
 
 def arguments() -> argparse.Namespace:
