@@ -93,7 +93,7 @@ def export(path: Path) -> tuple[str, str]:
     try:
         parity = verify(net, exported, every=True)
     except ExportError as e:
-        return DIFFERS, str(e)
+        return (LARGE if "Failed to allocate memory" in str(e) else DIFFERS), str(e)
     return AGREES, f"{parity.difference:.1e}"
 
 
