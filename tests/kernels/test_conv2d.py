@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from netdef_plugins.kernels import conv2d, conv_nd, threads, winograd_plan
+from netdef_plugins.kernels import conv2d, conv_nd, pointwise, threads, winograd_plan
 
 # shapes of x and w, stride, pad, dilation, group
 CASES = [
@@ -20,6 +20,13 @@ CASES = [
     ((1, 5, 12, 40), (5, 1, 3, 3), (2, 2), (1, 1), (1, 1), 5),
     ((2, 3, 9, 9), (3, 1, 5, 5), (1, 1), (4, 4), (2, 2), 3),
     ((1, 2, 5, 6), (3, 2, 1, 1), (3, 3), (0, 0), (1, 1), 1),
+]
+# One tap, no stride: planes that end in whole, broad and thin tiles, rows that fill none, and more than one run.
+POINTS = [
+    ((2, 6, 9, 7), (10, 3, 1, 1), (1, 1), (0, 0), (1, 1), 2),
+    ((1, 40, 33, 40), (20, 40, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((9, 48, 30, 31), (12, 48, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((2, 5, 1, 3), (9, 5, 1, 1), (1, 1), (0, 0), (1, 1), 1),
 ]
 SQUARE = [
     ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -80,12 +87,18 @@ def run(case, x, w, b, dy, relu=False):
     return y, dx, dw - 1, db - 1
 
 
+def forget():
+    """Lets plans be chosen anew."""
+    for cache in (conv2d._forward, conv2d._backward, conv2d._update):
+        cache.cache_clear()
+
+
 def largest(a, b) -> float:
     """The largest difference, to the scale of b."""
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -96,17 +109,15 @@ def test_matches_the_sum_over_taps(case, dtype):
 @pytest.mark.parametrize("case", SQUARE, ids=str)
 def test_winograd_stays_within_its_tolerance(case, monkeypatch):
     monkeypatch.setattr(winograd_plan, "pays", lambda *sizes: True)
-    for cache in (conv2d._forward, conv2d._backward, conv2d._update):
-        cache.cache_clear()
+    forget()
     arrays = data(case)
     errors = [largest(a, b) for a, b in zip(run(case, *arrays), plain(case, *arrays), strict=True)]
-    for cache in (conv2d._forward, conv2d._backward, conv2d._update):
-        cache.cache_clear()
+    forget()
     assert max(errors) < (5e-6 if case[1][2] == 3 else 3e-5)
 
 
 WINOGRADS = [((2, 70, 24, 24), (64, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1), SQUARE[4]]
-ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS]
+ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3]]
 
 
 @pytest.mark.parametrize("case", ENDS, ids=str)
@@ -135,7 +146,7 @@ def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
     assert largest(y, want) < (1e-5 if dtype == "f" else 1e-12)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4]], ids=str)
+@pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3]], ids=str)
 def test_thread_count_does_not_show(case):
     before, results = threads.count(), []
     try:
@@ -147,6 +158,18 @@ def test_thread_count_does_not_show(case):
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", POINTS, ids=str)
+def test_packing_or_not_gives_the_same_numbers(case, monkeypatch):
+    results = []
+    for choice in (True, False):
+        monkeypatch.setattr(pointwise, "pays", lambda *sizes, choice=choice: choice)
+        forget()
+        results.append(run(case, *data(case), relu=True))
+    forget()
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_pixels_that_no_output_reads_get_zero():

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import conv_nd, depthwise, threads, winograd_plan
+from . import conv_nd, depthwise, pointwise, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block, pack_weights
-from .plan import End, Grid, Plan, correlation
+from .native import Task
+from .plan import PLAIN, End, Grid, Plan, correlation
 from .tile import MR
 from .weights import add_shares, sum_channels, sum_share
 
@@ -21,11 +22,17 @@ class Pass(NamedTuple):
     plan: Plan
     picks: np.ndarray | None
     flip: bool = False
+    block: Task = correlate_block
+
+
+def _pointwise(n: int, groups: int, channels: int, rows: int, plane: int, end: End = PLAIN) -> Pass:
+    plan = pointwise.plan(n, groups, channels, rows, plane, end)
+    return Pass(plan, np.zeros(1, np.int64), block=pointwise.multiply_image)
 
 
 def correlate(x, w, factor, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
     """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
-    plan, picks, flip = one
+    plan, picks, flip, block = one
     if picks is None:
         return winograd_plan.convolve(x, w, factor, bias, y, plan, rows, channels, groups, across, along, flip)
     a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
@@ -35,7 +42,7 @@ def correlate(x, w, factor, bias, y, one: Pass, rows: int, channels: int, groups
     threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, taps, picks, width,
                 w.size // groups, across, along)  # fmt: skip
     work = threads.scratch("work", plan.scratch)
-    threads.run(correlate_block, plan.items, x, a, factor, bias, y, work, plan.table)
+    threads.run(block, plan.items, x, a, factor, bias, y, work, plan.table)
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -59,6 +66,8 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
         return Pass(winograd_plan.correlation(*sizes, end), None)
+    if pointwise.suits(kernel, stride, pad, c // groups, rows, h * w):
+        return _pointwise(n, groups, c // groups, rows, h * w, end)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, end)
     return Pass(plan, np.arange(len(grid.dh)))
@@ -97,6 +106,8 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tu
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
         return [Pass(winograd_plan.correlation(*sizes), None, True)], False
+    if pointwise.suits(kernel, stride, pad, m // groups, channels, oh * ow):
+        return [_pointwise(n, groups, m // groups, channels, oh * ow)], False
     passes = []
     for i in range(min(stride[0], image[0])):
         for j in range(min(stride[1], image[1])):

@@ -1,0 +1,150 @@
+"""Convolution with one tap and no stride: images are matrices, read where they lie, and results are written once."""
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from . import threads
+from .native import fields, task, unpack
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, round_up
+from .simd import F32, I64, VECTOR, VL, first_lanes, fma_function, masked_load, masked_store, shift, splat_value
+from .tile import MR, NR, NV, Loop, multiply_add, prefetch, zeros
+
+# Floats of the input that all rows meet before the next are read: they stay in a second-level cache.
+RUN = 32 * 1024
+pointer = types.CPointer(types.float32)
+
+
+class Geometry(NamedTuple):
+    """What an item needs to know."""
+
+    groups: int
+    channels: int  # of the input, in a group
+    rows: int  # channels of the output, in a group
+    plane: int  # pixels of an image
+    tiles: int
+    size: int  # pixels of an item
+    blocks: int  # of an image
+    part: int  # tiles of rows in an item
+    run: int  # pixels that all rows meet before the next are read
+    scaled: int
+    biased: int
+    relu: int
+
+
+geometry = fields(Geometry)
+
+
+def _number(bld, p, row, given, otherwise):
+    """p[row] in every lane, or another number where p is not given."""
+    spare = cgutils.alloca_once_value(bld, ir.Constant(F32, otherwise))
+    return splat_value(bld, bld.load(bld.select(given, bld.gep(p, [row]), spare)), VECTOR)
+
+
+def _put_row(bld, sums, ends, row, out, masks):
+    """Stores the sums of one row times its factor, plus its bias, rectified; a NaN stays one."""
+    factor, scaled, bias, biased, relu = ends
+    f, b = _number(bld, factor, row, scaled, 1.0), _number(bld, bias, row, biased, 0.0)
+    never = splat_value(bld, ir.Constant(F32, float("-inf")), VECTOR)
+    low = bld.select(relu, ir.Constant(VECTOR, None), never)
+    for v, (value, mask) in enumerate(zip(sums, masks, strict=True)):
+        value = bld.call(fma_function(bld.module), [value, f, b])
+        value = bld.select(bld.fcmp_ordered("<", value, low), low, value)
+        masked_store(bld, bld.gep(out, [ir.Constant(I64, v * VL)]), value, mask)
+
+
+def _sums(bld, a, b, plane, k, masks):
+    """The products of a packed tile of weights with the pixels at b, whose next are fetched ahead."""
+    loop = Loop(bld, k, zeros(MR * len(masks)))
+    ak, bk = bld.gep(a, [bld.mul(loop.index, ir.Constant(I64, MR))]), bld.gep(b, [bld.mul(plane, loop.index)])
+    vectors = []
+    for v, mask in enumerate(masks):
+        prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v) * VL)]))
+        vectors.append(masked_load(bld, bld.gep(bk, [ir.Constant(I64, v * VL)]), mask))
+    return loop.end(multiply_add(bld, [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(MR)], vectors, loop.carried))
+
+
+def _make(nv, whole):
+    @intrinsic
+    def tile(typingctx, a, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n):
+        """C[rows, n] = A^T B and what becomes of it: A of k x MR packed, the rows of B and C `plane` floats apart.
+
+        rows is at most MR and n at most nv * VL, and just that if whole.
+        """
+
+        def codegen(context, bld, signature, args):
+            a, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n = args
+            all_lanes, masks = ir.Constant(I64, VL), []
+            for v in range(nv):
+                masks.append(first_lanes(bld, all_lanes if whole else bld.sub(n, ir.Constant(I64, v * VL))))
+            sums = _sums(bld, a, b, plane, k, masks)
+            ends = factor, _set(bld, scaled), bias, _set(bld, biased), _set(bld, relu)
+            for i in range(MR):
+                row, here = ir.Constant(I64, i), masks
+                if not whole:
+                    known, none = bld.icmp_signed("<", row, rows), ir.Constant(masks[0].type, None)
+                    row, here = bld.select(known, row, ir.Constant(I64, 0)), [bld.select(known, m, none) for m in masks]
+                _put_row(bld, sums[i * nv : (i + 1) * nv], ends, row, bld.gep(c, [bld.mul(plane, row)]), here)
+            return context.get_dummy_value()
+
+        p, i = pointer, types.intp
+        return types.void(p, p, i, i, p, p, i, p, i, i, i, i), codegen
+
+    return tile
+
+
+def _set(bld, flag):
+    return bld.icmp_signed("!=", flag, ir.Constant(I64, 0))
+
+
+whole_tile, edge_tile, thin_tile = _make(NV, True), _make(NV, False), _make(1, False)
+
+
+@task
+def multiply_image(job, item, thread):
+    """One block of pixels of one group of one image, for one part of the rows."""
+    x, a, factor, bias, y, _, table = unpack(job, "aaaaaan")
+    g = geometry(table)
+    parts = (g.tiles + g.part - 1) // g.part
+    tile0, block, image = item % parts * g.part, item // parts % g.blocks, item // (parts * g.blocks)
+    group, k = image % g.groups, g.channels
+    x, y = shift(x, image * k * g.plane), shift(y, image * g.rows * g.plane)
+    a, factor, bias = shift(a, group * g.tiles * k * MR), shift(factor, group * g.rows), shift(bias, group * g.rows)
+    last = min(g.plane, (block + 1) * g.size)
+    for first in range(block * g.size, last, g.run):
+        for m in range(tile0, min(tile0 + g.part, g.tiles)):
+            w, f, b, rows = shift(a, m * k * MR), shift(factor, m * MR), shift(bias, m * MR), min(MR, g.rows - m * MR)
+            for q in range(first, min(first + g.run, last), NR):
+                n, source, out = min(NR, g.plane - q), shift(x, q), shift(y, m * MR * g.plane + q)
+                if n == NR and rows == MR:
+                    whole_tile(w, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                elif n > VL:
+                    edge_tile(w, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                else:
+                    thin_tile(w, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+
+
+def pays(channels: int, rows: int, plane: int) -> bool:
+    """Whether the lanes wasted at an image's end cost less than packing, in lanes measured on one core."""
+    wasted = round_up(plane, VL) - plane
+    return wasted * channels * rows <= (6 * plane + 13 * NR) * (channels + rows)
+
+
+def suits(kernel, stride, pad, channels: int, rows: int, plane: int) -> bool:
+    """Whether a convolution's images are matrices, and it gains by their being left where they lie."""
+    return kernel == stride == (1, 1) and pad == (0, 0) and pays(channels, rows, plane)
+
+
+def plan(batch: int, groups: int, channels: int, rows: int, plane: int, end: End = PLAIN) -> Plan:
+    """The plan of w[groups * rows, channels] times the matrices x[batch, groups * channels, plane]."""
+    tiles, wanted, images = -(-rows // MR), ITEMS_PER_THREAD * threads.count(), batch * groups
+    size = round_up(-(-plane // -(-wanted // images)), NR)
+    blocks = -(-plane // size)
+    part = -(-tiles // -(-wanted // (blocks * images)))
+    run = max(NR, min(size, RUN // channels // NR * NR))
+    table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
+                     part=part, run=run, **end._asdict())  # fmt: skip
+    return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), 0, tiles)
