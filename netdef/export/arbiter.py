@@ -36,7 +36,9 @@ class Arbiter:
             name: i for i, node in enumerate(exported.model.graph.node) for name in node.output
         }
         self._constants = {tensor.name: tensor for tensor in exported.model.graph.initializer}
-        self._shapes = {name: net.tops[i][t].shape for (i, t), name in exported.values.items()}
+        body, tops = exported.model.graph, set(exported.values.values())
+        self._infos = {v.name: v for v in (*body.input, *body.output, *body.value_info) if v.name in tops}
+        """Of each top's value; the sizes that inputs or the data decide are open there."""
 
     def differences(self, tops: Iterable[tuple[Top, str]], disputed: Iterable[str]) -> Iterator[tuple[str, float]]:
         """(value, difference by scale) of the layers that give the disputed values, each alone.
@@ -89,13 +91,13 @@ class Arbiter:
             seen.add(value)
             if value in self._constants:
                 constants.append(self._constant(value))
-            elif value in self._shapes and value != name:
+            elif value in self._infos and value != name:
                 reads.append(value)
             elif value in self._makers:
                 nodes.add(self._makers[value])
                 todo += _reads(self.exported.model.graph.node[self._makers[value]])
         ordered = [self.exported.model.graph.node[i] for i in sorted(nodes)]
-        infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, self._shapes[n]) for n in reads]
+        infos = [self._infos[n] for n in reads]
         out = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
         source = self.exported.model
         made = helper.make_model(

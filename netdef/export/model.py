@@ -11,7 +11,7 @@ from netdef.errors import ExportError
 from netdef.export.graph import IR_VERSION, OPSET, Graph
 from netdef.export.preprocess import Preprocess
 from netdef.export.select import Selection, Top, select
-from netdef.export.sizes import Sizes, Trial, at, check_same, open_axes, other_sizes, shapes, size_name
+from netdef.export.sizes import Sizes, Trial, at, check_same, note_varying, open_axes, other_sizes, shapes, size_name
 from netdef.export.tidy import name_values, prune
 from netdef.graph.choose import placed
 from netdef.layer import TEST
@@ -125,6 +125,7 @@ def _convert(
             found = layer.to_onnx(graph, [values[top] for top in chosen.bottoms[i]])
             if len(found) != len(tops):
                 raise ExportError(f"to_onnx gave {len(found)} values for {len(tops)} tops")
+            note_varying(layer, graph, [values[top] for top in chosen.bottoms[i]], found)
             values.update(
                 (top, graph.settle(v, _shape(net, top), axes[top])) for top, v in zip(tops, found, strict=True)
             )

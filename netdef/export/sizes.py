@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from netdef.errors import ExportError, NetdefError
+from netdef.errors import ExportError, LayerError, NetdefError
 from netdef.export.graph import Graph
 from netdef.export.select import Selection, Top
 from netdef.graph.filter import place
+from netdef.layer import Layer
 from netdef.net import Net
 
 BATCH, IMAGE = "batch", "image"
@@ -101,6 +102,24 @@ def size_name(top: Top, axis: int, inputs: Collection[Top], found: list[Sizes]) 
     first = next(iter(inputs))
     always = axis == 0 and all(s[top][:1] == s[first][:1] for s in found)
     return BATCH if always else ""
+
+
+def note_varying(layer: Layer, graph: Graph, inputs: list[str], outputs: list[str]) -> None:
+    """Where the data decides how much is in a bottom, note the axes of the layer's tops that grow with it."""
+    if graph.varying.keys().isdisjoint(inputs):
+        return
+    own = [graph.shape(v) for v in inputs]
+    more = [
+        tuple(n + (axis in graph.varying.get(v, ())) for axis, n in enumerate(shape))
+        for v, shape in zip(inputs, own, strict=True)
+    ]
+    try:
+        tops = zip(outputs, layer.infer(*own), layer.infer(*more), strict=False)
+    except LayerError:  # it takes one size alone
+        return
+    for value, x, y in tops:
+        if x != y:
+            graph.varies(value, *(axis for axis, (a, b) in enumerate(zip(x, y, strict=True)) if a != b))
 
 
 def check_same(net: Net, trials: list[Trial]) -> None:

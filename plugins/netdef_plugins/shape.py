@@ -21,18 +21,20 @@ class View(ParameterFree):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         pass
 
+    def replaced(self, x: Shape) -> tuple[int, int, list[int]]:
+        """Which axes of x go, first and past the last, and what comes for them: sizes, 0 to keep one, -1 for the rest.
+
+        Raises LayerError for axes that x does not have.
+        """
+        raise NotImplementedError
+
     def to_onnx(self, graph, inputs):
         x = graph.shape(inputs[0])
-        return [graph.op("Reshape", [*inputs, graph.const(onnx_shape(x, self.infer(x)[0]), "shape")])]
-
-
-def onnx_shape(x: Shape, y: Shape) -> np.ndarray:
-    """The shape y of a Reshape of x, without the numbers that ONNX can find itself, so that a batch may vary."""
-    same = 0
-    while same < min(len(x), len(y)) and x[same] == y[same]:
-        same += 1
-    rest = (-1, *y[same + 1 :]) if same < len(y) else ()
-    return np.array((0,) * same + rest, np.int64)
+        start, stop, new = self.replaced(x)
+        after = [0] * (len(x) - stop)
+        if start + len(new) != stop:  # 0 keeps an axis that stays where it is; -1 once at most
+            after = [-1, *x[stop + 1 :]] if after and -1 not in new else list(x[stop:])
+        return [graph.op("Reshape", [*inputs, graph.const(np.array([0] * start + new + after, np.int64), "shape")])]
 
 
 class Flatten(View):
@@ -43,10 +45,14 @@ class Flatten(View):
 
     def infer(self, *shapes):
         x = shapes[0]
+        start, stop, _ = self.replaced(x)
+        return [(*x[:start], math.prod(x[start:stop]), *x[stop:])]
+
+    def replaced(self, x):
         start, end = canonical(self.param.axis, x), canonical(self.param.end_axis, x, "end_axis")
         if start > end:
             raise LayerError(f"axis {start} comes after end_axis {end} in shape {x}; want it before or equal")
-        return [(*x[:start], math.prod(x[start : end + 1]), *x[end + 1 :])]
+        return start, end + 1, [-1]
 
 
 class Reshape(View):
@@ -59,27 +65,27 @@ class Reshape(View):
     options = "reshape_param"
 
     def infer(self, *shapes):
-        x, wanted = shapes[0], tuple(self.param.shape.dim)
-        start, stop = self._replaced(x)
+        x = shapes[0]
+        start, stop, wanted = self.replaced(x)
         new = [self._kept(x, start + i) if d == 0 else d for i, d in enumerate(wanted)]
         if new.count(-1) > 1 or min(new, default=0) < -1:
-            raise LayerError(f"shape {wanted}: want sizes, 0 to keep an axis, and -1 once at most")
+            raise LayerError(f"shape {tuple(wanted)}: want sizes, 0 to keep an axis, and -1 once at most")
         y = [*x[:start], *new, *x[stop:]]
         if -1 in new:
             known = math.prod(d for d in y if d != -1)
             y[start + new.index(-1)] = math.prod(x) // known if known else 0
         if math.prod(y) != math.prod(x):
-            raise LayerError(f"cannot make shape {x} of {math.prod(x)} elements {tuple(y)} by shape {wanted}")
+            raise LayerError(f"cannot make shape {x} of {math.prod(x)} elements {tuple(y)} by shape {tuple(wanted)}")
         return [tuple(y)]
 
-    def _replaced(self, x: Shape) -> tuple[int, int]:
+    def replaced(self, x):
         axis, n, ndim = self.param.axis, self.param.num_axes, len(x)
         start = axis if axis >= 0 else ndim + axis + 1
         if not 0 <= start <= ndim:
             raise LayerError(f"axis {axis} is out of range for shape {x}; want {-ndim - 1} to {ndim}")
         if n < -1 or start + n > ndim:
             raise LayerError(f"num_axes {n}: want 0 to {ndim - start} from axis {axis} of shape {x} on, or -1 for all")
-        return start, ndim if n == -1 else start + n
+        return start, ndim if n == -1 else start + n, list(self.param.shape.dim)
 
     def _kept(self, x: Shape, i: int) -> int:
         if i >= len(x):

@@ -58,6 +58,22 @@ def test_an_open_batch_is_compared_at_other_batches():
     assert verify(net, exported).runs == 9
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "shape { dim: -1 dim: 6 }",
+        "shape { dim: 0 dim: 0 dim: -1 dim: 2 }",
+        "axis: 0 num_axes: 0 shape { dim: 1 }",
+        "axis: 1 num_axes: 1 shape { dim: 2 dim: 2 }",
+        "axis: -1 num_axes: 0 shape { dim: 1 }",
+    ],
+)
+def test_a_reshape_leaves_the_batch_open(options):
+    text = f'layer {{ name: "r" type: "Reshape" bottom: "conv" top: "r" reshape_param {{ {options} }} }}'
+    net = built(INPUT + CONV + text, 1)
+    assert verify(net, build(net, dynamic=["batch"])).runs == 9
+
+
 def test_a_layer_of_one_size_is_named():
     with pytest.raises(
         ExportError, match=r"image size cannot stay open.*layer 'fc' \(InnerProduct\): the weights take"

@@ -21,15 +21,15 @@ def net(text, phase=1, dtype=np.float64, **settings):
     return Net(param, phase, dtype=dtype, registry=found, seed=1, **settings)
 
 
-def fed(layer, inputs, **settings):
-    """A net of Input layers for the arrays, by blob, and of one layer more, after a pass forward."""
+def fed(layer, inputs, rest="", **settings):
+    """A net of Input layers for the arrays, by blob, of one layer more and the rest, after a pass forward."""
     text = "".join(
         f'layer {{ name: "{name}" type: "Input" top: "{name}" '
         f"input_param {{ shape {{ {' '.join(f'dim: {d}' for d in x.shape)} }} }} }}\n"
         for name, x in inputs.items()
     )
     bottoms = " ".join(f'bottom: "{name}"' for name in inputs)
-    built = net(text + f'layer {{ name: "layer" top: "y" {bottoms} {layer} }}', **settings)
+    built = net(text + f'layer {{ name: "layer" top: "y" {bottoms} {layer} }}' + rest, **settings)
     for name, x in inputs.items():
         built.blobs[name].data[...] = x
     built.forward()

@@ -7,6 +7,7 @@ from ssd_nets import fed, options
 
 from netdef import export, prototxt, registry
 from netdef.errors import ExportError, LayerError
+from netdef.export.arbiter import Arbiter
 
 CODES = {"CORNER": 1, "CENTER_SIZE": 2, "CORNER_SIZE": 3}
 N, P, C = 2, 24, 3
@@ -91,6 +92,36 @@ def test_the_model_gives_the_same_rows(name):
     dims = exported.model.graph.output[0].type.tensor_type.shape.dim
     assert [d.dim_param or d.dim_value for d in dims] == [1, 1, "y/2", 7]
     export.verify(built, exported, feeds=list(found.values()))
+
+
+REGIONS = """
+layer { name: "slice" type: "Slice" bottom: "y" top: "image" top: "of" top: "box"
+  slice_param { axis: 3 slice_point: 1 slice_point: 3 } }
+layer { name: "concat" type: "Concat" bottom: "image" bottom: "box" top: "region" concat_param { axis: 3 } }
+layer { name: "regions" type: "Reshape" bottom: "region" top: "regions" reshape_param { shape { dim: -1 dim: 5 } } }
+layer { name: "rows" type: "Flatten" bottom: "of" top: "rows" flatten_param { axis: 0 end_axis: 2 } }
+"""
+
+
+def test_layers_after_it_take_as_many_rows_as_there_are():
+    built = fed(layer(), inputs(), REGIONS, dtype=np.float32)
+    built.reshape()
+    assert built.blobs["regions"].shape == (1, 5), "one row, as before anything was seen"
+    exported = export.build(built)
+    shapes = {v.name: v.type.tensor_type.shape.dim for v in exported.model.graph.output}
+    dims = {name: [d.dim_param or d.dim_value for d in shape] for name, shape in shapes.items()}
+    assert dims == {"regions": ["regions/0", 5], "rows": ["rows/0", 2]}
+    export.verify(built, exported, feeds=[inputs(seed) for seed in range(4)], every=True)
+
+
+def test_a_layer_after_it_is_judged_on_as_many_rows_as_there_are():
+    built = fed(layer(), inputs(), REGIONS, dtype=np.float32)
+    built.reshape()
+    exported = export.build(built)
+    arbiter = Arbiter(built, exported, None, 1e-4, 1)
+    built.forward()
+    assert len(built.blobs["regions"].data) > 1
+    assert dict(arbiter.differences(exported.values.items(), ["regions", "rows"])) == {"regions": 0, "rows": 0}
 
 
 def test_priors_in_pixels():
