@@ -66,7 +66,7 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
         return Pass(winograd_plan.correlation(*sizes, end), None)
-    if pointwise.suits(kernel, stride, pad, c // groups, rows, h * w):
+    if pointwise.suits(kernel, stride, c // groups, rows, (h, w), out):
         return _pointwise(n, groups, c // groups, rows, h * w, end)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, end)
@@ -106,7 +106,7 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tu
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
         return [Pass(winograd_plan.correlation(*sizes), None, True)], False
-    if pointwise.suits(kernel, stride, pad, m // groups, channels, oh * ow):
+    if pointwise.suits(kernel, stride, m // groups, channels, (oh, ow), image):
         return [_pointwise(n, groups, m // groups, channels, oh * ow)], False
     passes = []
     for i in range(min(stride[0], image[0])):

@@ -133,9 +133,9 @@ def pays(channels: int, rows: int, plane: int) -> bool:
     return wasted * channels * rows <= (6 * plane + 13 * NR) * (channels + rows)
 
 
-def suits(kernel, stride, pad, channels: int, rows: int, plane: int) -> bool:
+def suits(kernel, stride, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int]) -> bool:
     """Whether a convolution's images are matrices, and it gains by their being left where they lie."""
-    return kernel == stride == (1, 1) and pad == (0, 0) and pays(channels, rows, plane)
+    return kernel == stride == (1, 1) and image == out and pays(channels, rows, out[0] * out[1])
 
 
 def plan(batch: int, groups: int, channels: int, rows: int, plane: int, end: End = PLAIN) -> Plan:

@@ -96,23 +96,32 @@ def make_tile(mr, nv):
 tile = make_tile(MR, NV)
 
 
-@intrinsic
-def gather_tile(typingctx, x, rows, at, b, c, k, accumulate):
-    """C (+)= sum over p < k of x[rows[i] + at[p]] * B[p, :]: MR rows read in place through two tables of offsets."""
-    table = types.CPointer(types.int64)
+def make_gather_tile(nv):
+    @intrinsic
+    def gather_tile(typingctx, x, rows, at, b, c, k, accumulate):
+        """C (+)= sum over p < k of x[rows[i] + at[p]] * B[p, :]: MR rows read in place through two tables of offsets.
 
-    def codegen(context, bld, signature, args):
-        x, rows, at, b, c, k, accumulate = args
-        bases = [bld.gep(x, [bld.load(bld.gep(rows, [ir.Constant(I64, i)]))]) for i in range(MR)]
-        loop = Loop(bld, k, zeros(MR * NV))
-        offset, bk = bld.load(bld.gep(at, [loop.index])), bld.gep(b, [_times(bld, loop.index, NR)])
-        vectors = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(NV)]
-        sums = loop.end(multiply_add(bld, [bld.gep(p, [offset]) for p in bases], vectors, loop.carried))
-        put(bld, sums, c, ir.Constant(I64, NR), NV, accumulate)
-        return context.get_dummy_value()
+        B and C have rows of NR floats; the first nv * VL of each are met.
+        """
+        table = types.CPointer(types.int64)
 
-    sig = types.void(pointer, table, table, pointer, pointer, types.intp, types.boolean)
-    return sig, codegen
+        def codegen(context, bld, signature, args):
+            x, rows, at, b, c, k, accumulate = args
+            bases = [bld.gep(x, [bld.load(bld.gep(rows, [ir.Constant(I64, i)]))]) for i in range(MR)]
+            loop = Loop(bld, k, zeros(MR * nv))
+            offset, bk = bld.load(bld.gep(at, [loop.index])), bld.gep(b, [_times(bld, loop.index, NR)])
+            vectors = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(nv)]
+            sums = loop.end(multiply_add(bld, [bld.gep(p, [offset]) for p in bases], vectors, loop.carried))
+            put(bld, sums, c, ir.Constant(I64, NR), nv, accumulate)
+            return context.get_dummy_value()
+
+        sig = types.void(pointer, table, table, pointer, pointer, types.intp, types.boolean)
+        return sig, codegen
+
+    return gather_tile
+
+
+gather_tile, thin_gather_tile = make_gather_tile(NV), make_gather_tile(1)
 
 
 def prefetch(bld, p):

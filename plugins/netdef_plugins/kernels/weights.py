@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .gather import find_runs, pad_channels
 from .native import fields, helper, task, unpack
 from .simd import VL, ZERO, integers, shift
-from .tile import MR, NR, gather_tile
+from .tile import MR, NR, gather_tile, thin_gather_tile
 from .turn import turn, turn_add
 
 
@@ -85,12 +85,16 @@ def place_lines(g, channels, plane, offsets, lines):
 
 
 @helper
-def multiply(x, lines, tiles, at, dy, panels, size, pixels, sums, more):
+def multiply(x, lines, tiles, at, dy, rows, size, pixels, sums, more):
     """sums[tile, panel, MR, NR] (+)= the products of all lines with all rows over the block's pixels."""
+    panels = (rows + NR - 1) // NR
     for k in range(tiles):
         for m in range(panels):
-            c = shift(sums, (k * panels + m) * MR * NR)
-            gather_tile(x, shift(lines, k * MR), at, shift(dy, m * size * NR), c, pixels, more)
+            c, panel = shift(sums, (k * panels + m) * MR * NR), shift(dy, m * size * NR)
+            if rows - m * NR > VL:
+                gather_tile(x, shift(lines, k * MR), at, panel, c, pixels, more)
+            else:
+                thin_gather_tile(x, shift(lines, k * MR), at, panel, c, pixels, more)
 
 
 @helper
@@ -135,7 +139,7 @@ def sum_share(job, item, thread):
             pad_channels(padded, shift(x, n0 * image), channels, g.height, g.width, image, g.tall, g.top,
                          g.left, 1, 1, g.pitch, begin, end)  # fmt: skip
         place_lines(g, channels, plane, offsets, lines)
-        multiply(source, lines, tiles, runs, turned, g.panels, g.size, last - first, sums, block > begun)
+        multiply(source, lines, tiles, runs, turned, g.rows, g.size, last - first, sums, block > begun)
     if g.shares == 1:
         add_sums(g, sums, channels, shift(dw, (group * g.rows * g.channels + c0) * g.taps))
 
