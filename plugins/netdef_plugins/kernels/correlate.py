@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from .gather import find_runs, pack_panels, pad_channels
+from .interleave import put_even
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
 from .tile import MR, NR, tile
@@ -91,14 +92,18 @@ def finish(g, c, panels, rows, runs, count, y, factor, bias):
         for r in range(count):
             q, n = runs[3 * r + 1], runs[3 * r + 2]
             s, d = shift(source, q // NR * MR * NR + q % NR), shift(out, runs[3 * r])
-            if step > 1:
+            if step > 2:
                 for j in range(n):
                     v = s[j] * f + b
                     d[j * step] = ZERO if v < 0 and g.relu else v
             else:
                 for j in range(0, n, VL):
                     v = fma(load(shift(s, j)), splat(f), splat(b))
-                    store_first(shift(d, j), greater(zero, v) if g.relu else v, n - j)
+                    v = greater(zero, v) if g.relu else v
+                    if step == 2:
+                        put_even(shift(d, 2 * j), v, n - j)
+                    else:
+                        store_first(shift(d, j), v, n - j)
 
 
 @helper
