@@ -1,6 +1,7 @@
 """Where files are, and how they are written so that a kill at any moment loses nothing."""
 
 import contextlib
+import io
 import os
 import shutil
 import tempfile
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from netdef.errors import AbsentError, NetdefError
+
+ROOM = 1 << 20
+"""Bytes for what HDF5 writes beside the numbers."""
 
 
 def finder(base: Path | None) -> Callable[[str], Path]:
@@ -61,6 +65,35 @@ def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """An open file that takes the place of `path` when the block ends well."""
     with replacing_path(path) as part, open(part, mode) as f:
         yield f
+
+
+@contextlib.contextmanager
+def hdf5_with_room(path: Path, size: int) -> Iterator[Any]:
+    """An h5py.File to write `size` bytes more into, the empty file at `path` or one that is HDF5 already.
+
+    The room is taken first, since HDF5 ends the process where a disk has none; closing gives back what is left. Raises
+    OSError where there is too little; the file is then as it was.
+    """
+    import h5py
+
+    before = path.stat().st_size
+    try:
+        with path.open("ab") as f:
+            f.write(b"" if before else _empty_hdf5())
+            f.write(bytes(size + ROOM))
+    except OSError:
+        os.truncate(path, before)
+        raise
+    with h5py.File(path, "r+") as file:
+        yield file
+
+
+def _empty_hdf5() -> bytes:
+    import h5py
+
+    image = io.BytesIO()
+    h5py.File(image, "w").close()
+    return image.getvalue()
 
 
 @contextlib.contextmanager

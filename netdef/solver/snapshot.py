@@ -15,7 +15,7 @@ from netdef.files import replacing
 from netdef.weights import wire
 from netdef.weights.blobproto import Stored, read_blob, write_blob
 from netdef.weights.caffemodel import map_file
-from netdef.weights.hdf5 import hdf5_into
+from netdef.weights.hdf5 import replacing_hdf5
 
 ITER, LEARNED_NET, HISTORY, CURRENT_STEP = 1, 2, 3, 4
 SEED, PASSES, LOSSES = 1000, 1001, 1002  # netdef's own; Caffe skips them
@@ -50,11 +50,11 @@ class State:
 
 def write_state(path: Path, state: State) -> None:
     """As .solverstate, or as HDF5 where the name ends in .h5; all or nothing."""
+    if path.suffix == ".h5":
+        _write_hdf5(path, state)
+        return
     with replacing(path) as f:
-        if path.suffix == ".h5":
-            _write_hdf5(f, state)
-        else:
-            _write_fields(f, state)
+        _write_fields(f, state)
 
 
 def _write_fields(f: IO[bytes], state: State) -> None:
@@ -136,8 +136,9 @@ def _ints(message: memoryview, what: str) -> list[int]:
     return found
 
 
-def _write_hdf5(file: IO[bytes], state: State) -> None:
-    with hdf5_into(file) as f:
+def _write_hdf5(path: Path, state: State) -> None:
+    groups = {"history": [np.asarray(x) for x in state.history], "netdef_passes": [np.asarray(x) for x in state.passes]}
+    with replacing_hdf5(path, (x for arrays in groups.values() for x in arrays)) as f:
         f["iter"], f["current_step"] = state.iter, state.current_step
         for name, text in (("learned_net", state.learned_net), ("netdef_type", state.type)):
             f[name] = np.array(text.encode(), f"S{max(1, len(text.encode()))}")  # of fixed length, as Caffe's
@@ -146,10 +147,10 @@ def _write_hdf5(file: IO[bytes], state: State) -> None:
         f["netdef_losses"] = np.asarray(state.losses, "f4")
         f["netdef_policy"] = np.asarray(state.policy, "f8")
         f["netdef_best"] = np.array([state.best, state.best_iter, state.stale, state.recoveries], "f8")
-        for group, arrays in (("history", state.history), ("netdef_passes", state.passes)):
+        for group, arrays in groups.items():
             made = f.create_group(group)
             for i, x in enumerate(arrays):
-                made[str(i)] = np.asarray(x)
+                made[str(i)] = x
 
 
 def _read_hdf5(path: Path) -> State:

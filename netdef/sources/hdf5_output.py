@@ -1,27 +1,18 @@
 """Arrays added to the end of the datasets of an HDF5 file, on a disk that may be full."""
 
-import io
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netdef.errors import SourceError
-from netdef.files import replacing
-
-ROOM = 1 << 20
-"""Bytes for what HDF5 writes beside the numbers."""
+from netdef.files import hdf5_with_room, replacing_path
 
 
 def create(path: Path) -> None:
     """An HDF5 file with nothing in it, in place of what was there. Raises NetdefError where it cannot be written."""
-    import h5py
-
-    image = io.BytesIO()
-    h5py.File(image, "w").close()
-    with replacing(path) as f:
-        f.write(image.getvalue())
+    with replacing_path(path) as part, hdf5_with_room(part, 0):
+        pass
 
 
 def append(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -29,28 +20,14 @@ def append(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
     Raises SourceError where they do not fit what is there, or the disk; the file is then as it was before.
     """
-    import h5py
-
     try:
-        _reserve(path, 2 * sum(x.nbytes for x in arrays.values()) + ROOM)
-        with h5py.File(path, "r+") as f:
+        with hdf5_with_room(path, 2 * sum(x.nbytes for x in arrays.values())) as f:
             for name, x in arrays.items():
                 _fits(f, name, x)
             for name, x in arrays.items():
                 _extend(f, name, x)
     except (OSError, ValueError, RuntimeError) as e:
         raise SourceError(f"{path}: cannot write: {getattr(e, 'strerror', None) or e}") from None
-
-
-def _reserve(path: Path, size: int) -> None:
-    """Take the room first, since HDF5 takes the process down when it finds none; closing gives back what is left."""
-    before = path.stat().st_size
-    try:
-        with path.open("ab") as f:
-            f.write(bytes(size))
-    except OSError:
-        os.truncate(path, before)
-        raise
 
 
 def _fits(f: Any, name: str, x: np.ndarray) -> None:

@@ -102,8 +102,7 @@ def save(path: Path | str, name: str, layers: Sequence[Layer], hdf5: bool = Fals
     if hdf5 or path.suffix == ".h5":
         named = [(layer.name, layer.blobs) for layer in layers if layer.blobs]
         beside = [(name, [b.diff for b in blobs]) for name, blobs in named] if diffs else None
-        with replacing(path) as f:
-            write_hdf5(f, [(name, [b.data for b in blobs]) for name, blobs in named], beside)
+        write_hdf5(path, [(name, [b.data for b in blobs]) for name, blobs in named], beside)
         return
     with replacing(path) as f:
         write_caffemodel(f, name, ((layer.layer_param, layer.blobs) for layer in layers), diffs)

@@ -57,11 +57,11 @@ def write(path: Path | str, name: str, layers: Sequence[StoredLayer], half: bool
     """
     path = Path(path)
     whole = [replace(layer, blobs=[_kept(layer, i, s, half) for i, s in enumerate(layer.blobs)]) for layer in layers]
+    if path.suffix in (".h5", ".hdf5"):
+        write_hdf5(path, [(x.name, [s.data for s in x.blobs if s is not None]) for x in whole])
+        return
     with replacing(path) as f:
-        if path.suffix in (".h5", ".hdf5"):
-            write_hdf5(f, [(x.name, [s.data for s in x.blobs if s is not None]) for x in whole])
-        else:
-            write_stored(f, name, whole)
+        write_stored(f, name, whole)
 
 
 def _kept(layer: StoredLayer, i: int, stored: Stored | None, half: bool) -> Stored:

@@ -1,14 +1,14 @@
 """Weights in HDF5 as Caffe lays them out: /data/LAYER/INDEX, and gradients in /diff."""
 
 import contextlib
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from netdef.errors import WeightsError
+from netdef.files import hdf5_with_room, replacing_path
 from netdef.weights.blobproto import Stored
 from netdef.weights.caffemodel import StoredLayer
 
@@ -54,11 +54,13 @@ def _layer(name: str, group: Any, path: Path) -> StoredLayer:
 
 
 Arrays = list[tuple[str, list[np.ndarray]]]
+ENTRY = 16 << 10
+"""More bytes than HDF5 writes beside an array: some 500 for the array, 1500 for each group of a name with slashes."""
 
 
-def write_hdf5(f: IO[bytes], layers: Arrays, diffs: Arrays | None = None) -> None:
-    """Write (layer name, arrays) pairs, and the gradients where there are any."""
-    with hdf5_into(f) as file:
+def write_hdf5(path: Path, layers: Arrays, diffs: Arrays | None = None) -> None:
+    """Write (layer name, arrays) pairs, and the gradients where there are any; all or nothing, and without a copy."""
+    with replacing_hdf5(path, (x for _, arrays in [*layers, *(diffs or [])] for x in arrays)) as file:
         _fill(file.create_group("data"), layers)
         if diffs is not None:
             _fill(file.create_group("diff"), diffs)
@@ -74,11 +76,7 @@ def _fill(whole: Any, layers: Arrays) -> None:
 
 
 @contextlib.contextmanager
-def hdf5_into(f: IO[bytes]) -> Iterator[Any]:
-    """An HDF5 file to fill, made in memory and written when the block ends: on a disk that is full, HDF5 crashes."""
-    import h5py
-
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
+def replacing_hdf5(path: Path, arrays: Iterable[np.ndarray]) -> Iterator[Any]:
+    """An HDF5 file to write the arrays into, which takes the place of `path` when the block ends well."""
+    with replacing_path(path) as part, hdf5_with_room(part, sum(x.nbytes + ENTRY for x in arrays)) as file:
         yield file
-    f.write(image.getbuffer())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from nets import fed, net
 
+from netdef import files
 from netdef.errors import LayerError, NetdefError, SourceError
 from netdef.sources import hdf5_output
 
@@ -137,7 +138,7 @@ def test_a_disk_that_fills_costs_a_pass_and_not_those_before(tmp_path, small_dis
     with pytest.raises(NetdefError, match="cannot write"):
         made.forward()
     assert list(tmp_path.iterdir()) == []
-    small_disk(hdf5_output.ROOM + (1 << 20))
+    small_disk(files.ROOM + (1 << 20))
     made.forward()
     whole = path.read_bytes()
     with pytest.raises(SourceError, match=r"o\.h5: cannot write: File too large"):

@@ -6,21 +6,16 @@ import pytest
 import toys
 
 from netdef import weights
-from netdef.errors import WeightsError
-from netdef.weights.hdf5 import read_hdf5, write_hdf5
+from netdef.errors import NetdefError, WeightsError
+from netdef.weights.hdf5 import ENTRY, read_hdf5, write_hdf5
 
 NET = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
 layer { name: "a" type: "Dense" bottom: "x" top: "a" dense_param { filler { type: "gaussian" } } }"""
 A = [np.arange(6, dtype="f4").reshape(2, 3), np.array([1, 2], "f4")]
 
 
-def write(path, layers):
-    with open(path, "wb") as f:
-        write_hdf5(f, layers)
-
-
 def test_the_layout_is_caffes(tmp_path):
-    write(tmp_path / "w.h5", [("conv1", A), ("bn/1", A[:1])])
+    write_hdf5(tmp_path / "w.h5", [("conv1", A), ("bn/1", A[:1])])
     with h5py.File(tmp_path / "w.h5") as f:
         assert np.array_equal(f["/data/conv1/0"], A[0])
         assert np.array_equal(f["/data/conv1/1"], A[1])
@@ -41,7 +36,7 @@ def test_a_file_of_anybodys_is_read(tmp_path, dtype):
 
 def test_layer_names_with_slashes_and_names_that_begin_another(tmp_path):
     names = ["a", "a/b", "a/b/c", "inception_3a/1x1", "inception_3a/3x3"]
-    write(tmp_path / "w.h5", [(name, A) for name in names])
+    write_hdf5(tmp_path / "w.h5", [(name, A) for name in names])
     found = {stored.name: stored for stored in read_hdf5(tmp_path / "w.h5")}
     assert sorted(found) == sorted(names)
     assert all(len(stored.blobs) == 2 for stored in found.values())
@@ -49,14 +44,36 @@ def test_layer_names_with_slashes_and_names_that_begin_another(tmp_path):
 
 def test_many_blobs_keep_their_order(tmp_path):
     arrays = [np.full(1, i, "f4") for i in range(12)]
-    write(tmp_path / "w.h5", [("lstm", arrays)])
+    write_hdf5(tmp_path / "w.h5", [("lstm", arrays)])
     (stored,) = read_hdf5(tmp_path / "w.h5")
     assert [s.data[0] for s in stored.blobs] == list(range(12))
 
 
+@pytest.mark.parametrize(
+    "name", ["conv{}", "block{}/branch{}/left{}/in{}/conv{}", "a-name-as-long-as-in-public-nets{}"]
+)
+def test_the_room_taken_is_more_than_the_file_needs(tmp_path, name):
+    """Else HDF5 would end the process where a disk has the room that was taken, and no more."""
+    layers = [(name.replace("{}", str(i)), A) for i in range(1500)]
+    write_hdf5(tmp_path / "w.h5", layers, layers)
+    written = (tmp_path / "w.h5").stat().st_size - sum(x.nbytes for _, arrays in 2 * layers for x in arrays)
+    assert written < 2 * len(layers) * len(A) * ENTRY
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, small_disk):
+    path = tmp_path / "w.h5"
+    write_hdf5(path, [("a", A)])
+    whole = path.read_bytes()
+    for size in (0, 100, 1000, 1 << 20, 3 << 20):
+        small_disk(size)
+        with pytest.raises(NetdefError, match="what was there before is unchanged"):
+            write_hdf5(path, [("a", [np.zeros(1 << 20, "f4")])])
+        assert path.read_bytes() == whole and list(tmp_path.iterdir()) == [path]
+
+
 def test_scalars_and_empty_arrays(tmp_path):
     arrays = [np.array(3, "f4"), np.zeros((0, 4), "f4")]
-    write(tmp_path / "w.h5", [("p", arrays)])
+    write_hdf5(tmp_path / "w.h5", [("p", arrays)])
     (stored,) = read_hdf5(tmp_path / "w.h5")
     assert [s.shape for s in stored.blobs] == [(), (0, 4)]
 
