@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.conftest import files, run  # noqa: F401 (fixtures)
+from netdef_proto import netdef_pb2
 
 from netdef import read, weights
 
@@ -105,3 +106,41 @@ def test_a_table_for_people(run, net):  # noqa: F811
     done = run("predict", *WORDS[:3], "--labels", "labels.txt", "--top", 1, "a.png")
     assert done.out.split()[:4] == ["file", "output", "label", "score"]
     assert "a.png" in done.out
+
+
+@pytest.mark.parametrize("file", ["mean.npy", "mean.binaryproto"])
+def test_a_mean_file_is_subtracted_where_the_crop_is_or_at_the_centre(run, net, file):  # noqa: F811
+    """A mean image larger than the input counts by its centre, as it stands for the uncropped picture."""
+    mean = np.random.default_rng(2).uniform(90, 130, (3, 8, 8)).astype(np.float32)
+    np.save("mean.npy", mean)
+    blob = netdef_pb2.BlobProto(num=1, channels=3, height=8, width=8, data=mean.ravel())
+    Path("mean.binaryproto").write_bytes(blob.SerializeToString())
+    (found,) = json.loads(run("predict", *WORDS, "--mean", file, "--resize", 8, "a.png").out)
+    x = net[1].astype(np.float64).transpose(2, 0, 1) - mean
+    check(found, softmax(net[0], x[None, :, 1:7, 1:7])[0])
+
+
+def test_arrays_and_ten_crops_through_the_model(run, net):  # noqa: F811
+    """More items than the model's batch among them."""
+    np.save("x.npy", np.random.default_rng(1).standard_normal((3, 3, 6, 6)))
+    assert run("export", *WORDS[:3], "-o", "net.onnx").status == 0
+    for words in (["x.npy"], [*PREPARE, "--resize", 8, "--oversample", "a.png"]):
+        (want,) = json.loads(run("predict", *WORDS, *words).out)
+        (found,) = json.loads(run("predict", "net.onnx", "--json", *words).out)
+        for one, other in zip([found, *found["items"]], [want, *want["items"]], strict=True):
+            assert one["indices"] == other["indices"]
+            np.testing.assert_allclose(one["scores"], other["scores"], rtol=1e-4)
+
+
+def test_a_gray_net_sees_gray(run, net):  # noqa: F811
+    Path("gray.prototxt").write_text(NET.replace("dim: 3 ", "dim: 1 "))
+    gray = read.net("gray.prototxt", 1, seed=3)
+    weights.save("gray.caffemodel", "small", gray.layers)
+    picture = np.random.default_rng(7).integers(0, 256, (6, 6), np.uint8)
+    cv2.imwrite("g.png", picture)
+    words = ["gray.prototxt", "--weights", "gray.caffemodel"]
+    assert run("export", *words, "-o", "gray.onnx").status == 0
+    want = softmax(gray, (picture[None, None].astype(np.float64) - 100) * 0.01)[0]
+    for given in (words, ["gray.onnx"]):
+        (found,) = json.loads(run("predict", *given, "--mean", "100", "--scale", "0.01", "--json", "g.png").out)
+        check(found, want)

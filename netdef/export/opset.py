@@ -1,5 +1,7 @@
 """The same model in another version of ONNX's operations, by ONNX's own converter, one version at a time."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import onnx
@@ -11,15 +13,16 @@ from netdef.export.model import Exported
 
 OLDEST = 9  # before, weights had to be inputs too
 IR_VERSIONS = {9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+HIDDEN = "netdef.hidden"
 LARGE = 1 << 16  # bytes: weights, which no conversion looks at
 
 
 def convert(exported: Exported, opset: int) -> None:
     """Change the model in place; only a comparison afterwards proves it right.
 
-    Where the converter has no adapter for an operation, it stays as it is if the other version has its inputs and
-    attributes: most versions differ in types that a model of float32 does not use. Raises ExportError where they
-    differ in more, in the converter's words.
+    An operation for which the converter has no adapter is hidden from it, and stays as it is, if the other version has
+    its inputs and attributes: most versions differ in types that a model of float32 does not use. Raises ExportError
+    where they differ in more, in the converter's words.
     """
     newest = min(onnx.defs.onnx_opset_version(), max(IR_VERSIONS))
     if not OLDEST <= opset <= newest:
@@ -37,18 +40,53 @@ def convert(exported: Exported, opset: int) -> None:
 
 
 def _step(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    try:
-        return _without_leftovers(version_converter.convert_version(model, version))
-    except Exception as e:
-        misfit = next((node for node in model.graph.node if not _fits(node, version)), None)
-        if misfit is not None:
-            said = str(e).strip().splitlines()[-1:] or [type(e).__name__]
-            raise ExportError(
-                f"ONNX's converter cannot take the model to opset {version}: "
-                f"operation '{misfit.name}' ({misfit.op_type}) is not the same there ({said[0]})"
-            ) from e
-    model.opset_import[0].version = version
+    hidden: set[str] = set()
+    while True:
+        try:
+            made = version_converter.convert_version(_hide(model, hidden), version)
+        except Exception as e:
+            lacking = re.search(r"No Adapter .* for (\w+)", str(e))
+            kind = lacking[1] if lacking else ""
+            misfit = next((n for n in _nodes(model.graph) if kind in ("", n.op_type) and not _fits(n, version)), None)
+            if not lacking or misfit is not None or kind in hidden:
+                raise ExportError(_refusal(version, misfit, e)) from e
+            hidden.add(kind)
+        else:
+            return _without_leftovers(_unhide(made))
+
+
+def _refusal(version: int, misfit: onnx.NodeProto | None, e: Exception) -> str:
+    said = str(e).strip().splitlines()[-1:] or [type(e).__name__]
+    what = f"operation '{misfit.name}' ({misfit.op_type}) is not the same there " if misfit is not None else ""
+    return f"ONNX's converter cannot take the model to opset {version}: {what}({said[0]})"
+
+
+def _hide(model: onnx.ModelProto, kinds: set[str]) -> onnx.ModelProto:
+    """Operations of these types as a stranger's, which the converter passes over."""
+    for node in _nodes(model.graph):
+        if node.op_type in kinds:
+            node.domain = HIDDEN
+    if kinds and not any(o.domain == HIDDEN for o in model.opset_import):
+        model.opset_import.add(domain=HIDDEN, version=1)
     return model
+
+
+def _unhide(model: onnx.ModelProto) -> onnx.ModelProto:
+    for node in _nodes(model.graph):
+        if node.domain == HIDDEN:
+            node.domain = ""
+    kept = [o for o in model.opset_import if o.domain != HIDDEN]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    return model
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Those of the graphs within it too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
 
 
 def _without_leftovers(model: onnx.ModelProto) -> onnx.ModelProto:

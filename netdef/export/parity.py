@@ -79,10 +79,10 @@ def random_feeds(net: Net, exported: Exported, seed: int = 1) -> Iterator[Arrays
     extremes = ((1, 0), (0, 0), (60, 120), (1e-3, 0), (1e3, 0))
     for sizes, kinds in [(own, extremes), *((sizes, extremes[:3:2]) for sizes in exported.sizes)]:
         with at(net, exported.selection, sizes):
-            samples = {name: _sampled(net, exported, top, rng) for name, top in exported.inputs.items()}
-        for scale, shift in kinds:
+            samples = [{n: _sampled(net, exported, t, rng) for n, t in exported.inputs.items()} for _ in kinds]
+        for (scale, shift), sampled in zip(kinds, samples, strict=True):
             feed = {n: _draw(rng, exported, n, sizes[top], scale, shift) for n, top in exported.inputs.items()}
-            yield feed | {name: x for name, x in samples.items() if x is not None}
+            yield feed | {name: x for name, x in sampled.items() if x is not None}
 
 
 def _sampled(net: Net, exported: Exported, top: Top, rng: np.random.Generator) -> np.ndarray | None:
@@ -171,7 +171,10 @@ def _differences(
 
 
 def _tops(net: Net, exported: Exported, feed: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int], str]]:
-    """Run the exported layers of the net; each top and its value's name while the top still holds what was computed."""
+    """Run the exported layers of the net; each top and its value's name while the top still holds what was computed.
+
+    As in a first pass: a model keeps no state from run to run, as some layers do from pass to pass.
+    """
     for name, (i, t) in exported.inputs.items():
         prepare = exported.prepared.get(name)
         x = prepare.apply(feed[name]) if prepare else np.asarray(feed[name])
@@ -181,6 +184,7 @@ def _tops(net: Net, exported: Exported, feed: Mapping[str, Any]) -> Iterator[tup
             yield (i, t), exported.values[i, t]
     chosen = exported.selection
     for i in sorted([*chosen.layers, *chosen.splits]):
+        net.layers[i].passes = 0
         net.forward_layer(i)
         for t in range(len(net.tops[i])):
             if (i, t) in exported.values:

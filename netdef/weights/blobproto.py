@@ -78,7 +78,8 @@ def _run(buffer: memoryview, at: int, what: str) -> tuple[np.ndarray, int]:
 def _stored(dims: list[int] | None, legacy: tuple[int, ...], pieces: list[np.ndarray], what: str) -> Stored:
     data = pieces[0] if len(pieces) == 1 else np.concatenate(pieces) if pieces else np.zeros(0, "<f4")
     old = dims is None and any(legacy)
-    shape = tuple(dims) if dims is not None else legacy if old else (data.size,) if data.size else (0,)
+    bare = () if data.size == 1 else (data.size,)  # Caffe writes no shape where there are no axes
+    shape = tuple(dims) if dims is not None else legacy if old else bare
     if math.prod(shape) != data.size or any(d < 0 for d in shape):
         raise WeightsError(f"{what}: shape {shape} asks for {math.prod(shape)} numbers, the file holds {data.size}")
     return Stored(shape, data.reshape(shape), old)

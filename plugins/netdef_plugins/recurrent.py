@@ -122,17 +122,17 @@ class Recurrent(Layer):
         if self.exposed:
             return [b.data[0] for b in bottom[2 + self.has_static :]]
         shape = (bottom[1].shape[1], self.param.num_output)
-        if not self.carried or self.carried[0].shape != shape:
+        if not self.passes or not self.carried or self.carried[0].shape != shape:
             return [np.zeros(shape, self.dtype)] * self.states
         return self.carried
 
     def projected(self, bottom: list[Blob]) -> Array:
         """W_x x + b + W_s static, for every step."""
         x = bottom[0].data
-        a = (rows(x) @ self.blobs[0].data.T + self.blobs[1].data).reshape(*x.shape[:2], -1)
+        a = (rows(x) @ self.blobs[0].data.T + self.blobs[1].data).reshape(*x.shape[:2], len(self.blobs[0].data))
         if self.has_static:
             static = bottom[2].data
-            a += static.reshape(len(static), -1) @ self.blobs[2].data.T
+            a += static.reshape(len(static), volume(static.shape[1:])) @ self.blobs[2].data.T
         return a
 
     def deltas(self, top: list[Blob], bottom: list[Blob]) -> Array:
@@ -154,7 +154,7 @@ class Recurrent(Layer):
         self.blobs[self.hidden].diff += rows(delta).T @ rows(held)
         if self.has_static:
             static = bottom[2].data
-            self.blobs[2].diff += delta.sum(axis=0).T @ static.reshape(len(static), -1)
+            self.blobs[2].diff += delta.sum(axis=0).T @ static.reshape(len(static), volume(static.shape[1:]))
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         delta, self.known = self.deltas(top, bottom) if self.known is None else self.known, None
@@ -279,7 +279,7 @@ class RNN(Recurrent):
 
 def rows(x: Array) -> Array:
     """x (T, N, ...) as a matrix with a row for each step of each sequence."""
-    return x.reshape(volume(x.shape[:2]), -1)
+    return x.reshape(volume(x.shape[:2]), volume(x.shape[2:]))
 
 
 @hookimpl
