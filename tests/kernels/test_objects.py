@@ -62,6 +62,16 @@ def test_damaged_objects_are_compiled_again(tmp_path):
     assert run(tmp_path)[0] == 0
 
 
+def test_an_object_with_one_bit_turned_is_not_executed(tmp_path):
+    folder = Path(run(tmp_path)[1])
+    for path in folder.iterdir():
+        data = bytearray(path.read_bytes())
+        data[2 * len(data) // 3] ^= 1
+        path.write_bytes(data)
+    assert run(tmp_path)[0] == KERNELS
+    assert run(tmp_path)[0] == 0
+
+
 def test_processes_that_start_together_share_the_work(tmp_path):
     both = [finish(process) for process in [start(tmp_path), start(tmp_path)]]
     assert sum(count for count, *_ in both) == KERNELS
@@ -105,11 +115,23 @@ def test_a_process_whose_folder_is_removed_compiles_what_it_still_needs(tmp_path
     assert count == KERNELS and not Path(folder).exists()
 
 
+EDITED = "kept._stamp = kept._digest = lambda: 'another'"
+
+
 def test_what_is_compiled_while_the_sources_change_is_not_kept(tmp_path):
-    edited = "kept._digest = lambda: 'another'"
-    assert run(tmp_path, edited)[0] == KERNELS
+    assert run(tmp_path, EDITED)[0] == KERNELS
     assert run(tmp_path)[0] == KERNELS
     assert run(tmp_path)[0] == 0
+
+
+def test_what_was_kept_is_not_called_by_a_process_whose_sources_changed(tmp_path):
+    run(tmp_path)
+    assert run(tmp_path, EDITED)[0] == KERNELS
+
+
+def test_sources_that_were_only_touched_are_still_the_same(tmp_path):
+    run(tmp_path)
+    assert run(tmp_path, "kept._stamp = lambda: 'another'")[0] == 0
 
 
 def test_unusable_folder_is_passed_over(tmp_path):
@@ -147,6 +169,32 @@ def test_what_others_can_replace_is_not_executed(tmp_path):
     assert run(open_to_all, XDG_CACHE_HOME=home)[1].startswith(home)
     open_to_all.chmod(0o1777)  # as the temporary folder: nobody can move what is another's
     assert run(open_to_all, XDG_CACHE_HOME=home)[1].startswith(str(open_to_all))
+
+
+FORKING = """
+import os, signal, threading
+busy = threading.Event()
+def slow(*args, make=objects._compile):
+    busy.set()
+    return make(*args)
+objects._compile = slow
+x = np.zeros(3, "f")
+thread = threading.Thread(target=elementwise.sigmoid, args=(x, x))
+thread.start()
+busy.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(50)
+    elementwise.relu_backward(np.ones(3, "f"), x, x)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+thread.join()
+assert status == 0 and (x == 0.5).all(), (status, x)
+"""
+
+
+def test_a_child_made_while_a_thread_compiles_can_compile_too(tmp_path):
+    assert run(tmp_path, FORKING)[0] > 0
 
 
 def made_elsewhere(place: Path, kernel: str) -> bool:

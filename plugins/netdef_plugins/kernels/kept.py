@@ -49,13 +49,20 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-_loaded = _digest()
+def _stamp() -> list[tuple[str, int, int]]:
+    """What shows at a glance whether a source was written to."""
+    with os.scandir(Path(__file__).parent) as found:
+        stats = [(entry.name, entry.stat()) for entry in found if entry.name.endswith(".py")]
+    return sorted((name, s.st_mtime_ns, s.st_size) for name, s in stats)
+
+
+_stamped, _loaded = _stamp(), _digest()
 
 
 def is_current() -> bool:
     """Whether the sources are still those that this process began to load: while they are edited, or upgraded, what
-    is compiled from some of them must not be kept under the name of others."""
-    return _digest() == _loaded
+    is compiled from some of them must not be kept under the name of others, nor what was kept be called by others."""
+    return _stamp() == _stamped or _digest() == _loaded
 
 
 def _is_usable(found: Path) -> bool:

@@ -1,6 +1,7 @@
 """Compiled functions as object files on disk: a second start links them, without waking Numba's compiler."""
 
 import builtins
+import hashlib
 import json
 import logging
 import os
@@ -15,7 +16,10 @@ from numba.core.runtime import _nrt_python
 from . import host, kept
 
 _log = logging.getLogger("netdef.kernels")
-_lock = threading.Lock()
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child made while a thread compiles would inherit half a compiler, and a lock that nobody opens.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _alive: list = []
 
 
@@ -88,19 +92,31 @@ def _say_so(folder: Path | None) -> None:
 
 def _linked(path: Path | None) -> int | None:
     """The address of a saved function; None where there is none, or it needs what this process does not have."""
-    if path is None:
+    if path is None or not kept.is_current():
         return None
-    try:
-        head, code = path.read_bytes().split(b"\n", 1)
-        about = json.loads(head)
-    except (OSError, ValueError):
-        return None
+    about, code = _read(path)
     linker = engine()
-    if len(code) != about["size"] or not all(binding.address_of_symbol(name) for name in about["needs"]):
+    if not about or not all(binding.address_of_symbol(name) for name in about["needs"]):
         return None
     linker.add_object_file(binding.ObjectFileRef.from_data(code))
     linker.finalize_object()
     return linker.get_function_address(about["symbol"])
+
+
+def _read(path: Path) -> tuple[dict, bytes]:
+    """What `_save` wrote, if it is still that: its sum stands before it. Nothing at all where it is not."""
+    try:
+        checksum, whole = path.read_bytes().split(b"\n", 1)
+    except (OSError, ValueError):
+        return {}, b""
+    if checksum != _checksum(whole):
+        return {}, b""
+    head, code = whole.split(b"\n", 1)
+    return json.loads(head), code
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _save(path: Path, compiled) -> None:
@@ -112,10 +128,10 @@ def _save(path: Path, compiled) -> None:
         code = _machine().emit_object(module)
     names = [v.name for v in [*module.functions, *module.global_variables] if v.is_declaration]
     needs = [name for name in names if not name.startswith("llvm.")]
-    head = json.dumps({"symbol": compiled.native_name, "needs": needs, "size": len(code)})
+    whole = json.dumps({"symbol": compiled.native_name, "needs": needs}).encode() + b"\n" + code
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(head.encode() + b"\n" + code)
+        part.write_bytes(_checksum(whole) + b"\n" + whole)
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
