@@ -15,6 +15,8 @@ ROWS, DEPTH = 8 * VL, 512
 COLUMNS, STEPS = 16 * VL, 32
 # The batches that gain by it.
 LEAST, MOST = 4, 3 * VL
+# Floats of a thread's scratch in `dots`: a tile may begin MR rows before an item's first and end MR behind its last.
+SUMS = MR * VL + (ROWS + MR) * MOST
 
 
 def suits(x, w) -> bool:
@@ -39,7 +41,7 @@ def dot_rows(job, item, thread):
     x, w, y, work, n, m, width = unpack(job, "aaaaiii")
     first = item * ROWS
     last = min(m, first + ROWS)
-    sums = shift(work, thread * (ROWS + MR) * MOST + MR * VL)
+    sums = shift(work, thread * SUMS + MR * VL)
     for p in range(0, n, VL):
         part = shift(sums, p * (ROWS + MR))
         for row in range(first, last, MR):
@@ -119,7 +121,7 @@ def _turned(x):
 
 def dots(x, w, y) -> None:
     """y[N, M] = x[N, K] w[M, K]^T."""
-    work = threads.scratch("work", (ROWS + MR) * MOST * threads.count())
+    work = threads.scratch("work", SUMS * threads.count())
     threads.run(dot_rows, -(-len(w) // ROWS), _turned(x), w, y, work, len(x), *w.shape)
 
 
