@@ -86,12 +86,16 @@ def random_feeds(net: Net, exported: Exported, seed: int = 1) -> Iterator[Arrays
 
 
 def _sampled(net: Net, exported: Exported, top: Top, rng: np.random.Generator) -> np.ndarray | None:
-    """What the first layer that cares wants of an input that it reads."""
+    """What the first layer that cares wants of a value that it reads, as it is or in another shape."""
     for i in exported.selection.layers:
         for j, read in enumerate(exported.selection.bottoms[i]):
-            x = net.layers[i].sample(j, [b.shape for b in net.bottoms[i]], rng) if read == top else None
+            if read != top:
+                continue
+            x = net.layers[i].sample(j, [b.shape for b in net.bottoms[i]], rng)
+            if x is None and "data" in net.layers[i].shares:
+                x = _sampled(net, exported, (i, 0), rng)
             if x is not None:
-                return np.asarray(x, np.float32)
+                return np.asarray(x, np.float32).reshape(net.bottoms[i][j].shape)
     return None
 
 

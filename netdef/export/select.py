@@ -55,8 +55,9 @@ def select(net: Net, outputs: Sequence[str] | None = None) -> Selection:
     """The layers that lead from inputs to outputs.
 
     Inputs are the tops of Input layers and of data sources that are still read. Outputs are the blobs named, else what
-    no remaining layer reads; where losses, metrics or data sources were left out, only what depends on a learned
-    parameter counts, for the rest are labels. Raises ExportError where nothing remains.
+    no remaining layer reads, else what layers without tops read, such as Silence; where losses, metrics or data sources
+    were left out, only what depends on a learned parameter counts, for the rest are labels. Raises ExportError where
+    nothing remains.
     """
     w = wires(net)
     gone = _stripped(net, w)
@@ -90,11 +91,10 @@ def _stripped(net: Net, w: Wires) -> set[int]:
 
 
 def _ends(net: Net, w: Wires, gone: set[int]) -> list[Top]:
-    unread = [
-        top
-        for top, readers in w.readers.items()
-        if top[0] not in gone and gone.issuperset(readers) and not _feeds(net, top[0])
-    ]
+    made = [top for top in w.readers if top[0] not in gone and not _feeds(net, top[0])]
+    silent = {i for i, tops in enumerate(net.tops) if not tops}
+    unread = [top for top in made if gone.issuperset(w.readers[top])]
+    unread = unread or [top for top in made if (gone | silent).issuperset(w.readers[top])]
     whole = not gone and not any(isinstance(layer, Source) for layer in net.layers)
     learned = _learned(net, w)
     return unread if whole else [top for top in unread if top[0] in learned] or unread

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import toys
+from nets import net as installed
 
 from netdef.errors import ExportError
 from netdef.export import build, verify
@@ -103,6 +104,14 @@ def test_names_of_blobs_are_never_taken_by_values_between():
     assert exported.model.graph.node[0].output == ["fc/Gemm"]
     assert list(exported.outputs) == ["fc/0"]
     verify(net, exported, every=True)
+
+
+def test_what_is_silenced_is_left_out_unless_nothing_else_is_there():
+    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+    layer { name: "a" type: "ReLU" bottom: "x" top: "a" } layer { name: "b" type: "Silence" bottom: "a" }"""
+    assert list(build(installed(text, 1)).outputs) == ["a"]
+    text += 'layer { name: "c" type: "TanH" bottom: "a" top: "c" }'
+    assert list(build(installed(text, 1)).outputs) == ["c"]
 
 
 def test_outputs_may_be_chosen_and_a_wrong_name_gets_the_nearest():

@@ -122,6 +122,18 @@ def test_what_rounding_alone_decides_settles_nothing():
         verify(n, build(n), feeds=[{"data": np.full((2, 3), 5.0)}])
 
 
+def test_what_a_layer_wants_reaches_it_through_other_shapes():
+    net = built(
+        """layer { name: "words" type: "Input" top: "words" input_param { shape { dim: 2 dim: 1 dim: 6 dim: 1 } } }
+        layer { name: "row" type: "Flatten" bottom: "words" top: "row" }
+        layer { name: "column" type: "Reshape" bottom: "row" top: "column" reshape_param { shape { dim: -1 } } }
+        layer { name: "embed" type: "Embed" bottom: "column" top: "embed"
+          embed_param { num_output: 3 input_dim: 9 weight_filler { type: "gaussian" } } }""",
+        TEST,
+    )
+    assert verify(net, build(net), every=True).runs == 5
+
+
 def test_export_file_says_what_was_measured(tmp_path):
     result = export_file(net("Relu"), tmp_path / "toy.onnx", metadata={"a": "b"})
     assert (result.inputs, result.outputs, result.opset) == ({"data": (2, 3)}, {"t0": (2, 4)}, 18)
