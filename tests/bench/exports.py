@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-GUESSES = [(1, 3, 227, 227), (1, 3, 32, 32), (1, 1, 28, 28), (1, 2, 28, 28), (1, 4, 32, 32)]
+GUESSES = [(1, 3, 227, 227), (1, 3, 300, 300), (1, 3, 473, 473), (1, 3, 32, 32), (1, 1, 28, 28), (1, 2, 28, 28)]
+GUESSES += [(1, 4, 32, 32), (1, 3, 16, 112, 112), (1, 1, 64, 64, 64)]
 AGREES, REFUSED, ABSENT, CODE, UNLOADED, DIFFERS, LARGE = (
     "agrees",
     "refused by the name of a layer",
@@ -41,16 +42,17 @@ def thinned(param: Any, registry: Any, stages: tuple[str, ...] = (), batch: bool
     role = registry.role("input")
     for layer in param.layer:
         if layer.type == role and batch:
-            _thin(layer)
+            _thin(layer.input_param)
         elif batch and issubclass(layer_class(layer, registry), Source):
             for block in ("memory_data_param", "data_param", "image_data_param"):
                 if layer.HasField(block):
                     getattr(layer, block).batch_size = 1
+            _thin(layer.dummy_data_param)
     return param
 
 
-def _thin(layer: Any) -> None:
-    for shape in layer.input_param.shape:
+def _thin(options: Any) -> None:
+    for shape in options.shape:
         if len(shape.dim) == 4:
             shape.dim[0] = 1
 
@@ -110,7 +112,7 @@ def _built(make: Any, param: Any, registry: Any, path: Path) -> Any:
 
 
 def _fed(make: Any, thin: Any, registry: Any, path: Path) -> Any:
-    """Where a data layer needs a file, or code, with guesses for what is in it."""
+    """Where a data layer needs a file, or code, or is of the other phase alone, with guesses for what is in it."""
     from netdef.export.strip import strip
 
     try:
@@ -119,9 +121,11 @@ def _fed(make: Any, thin: Any, registry: Any, path: Path) -> Any:
         refusal: Exception = e
     opened = [layer for layer in thin.layer if not layer.bottom and layer.top and layer.type != registry.role("input")]
     read = {name for layer in thin.layer for name in layer.bottom}
-    for guess in GUESSES if opened else ():
+    tops = {top: t == 0 for layer in opened for t, top in enumerate(layer.top) if top in read}
+    tops |= dict.fromkeys({"data"} & read.difference(*(layer.top for layer in thin.layer)), True)
+    for guess in GUESSES if tops else ():
         for other in (guess[:1], (guess[0], 1, *guess[2:])):  # a label for each image, or for each of its pixels
-            shapes = {top: guess if t == 0 else other for x in opened for t, top in enumerate(x.top) if top in read}
+            shapes = {top: guess if first else other for top, first in tops.items()}
             try:
                 return make(strip(thin, registry, shapes), 1, registry=registry, base=path.parent, seed=1)
             except Exception:
