@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from netdef import read, weights
 from netdef import registry as registries
-from netdef.errors import PluginError, PrototxtError
-from netdef.export import export_file
+from netdef.errors import ExportError, PluginError, PrototxtError
+from netdef.export import build, export_file, verify
 from netdef.onnx_import import imported
 
 MODELS = ["mtcnn/det1", "mtcnn/det2", "mtcnn/det3", "wechat_qr/detect", "wechat_qr/sr"]
@@ -47,6 +48,22 @@ def test_outputs_are_those_recorded(model):
 def test_every_blob_agrees_with_onnx_runtime(model, tmp_path):
     result = export_file(model[1], tmp_path / "model.onnx", every=True)
     assert result.parity.difference < 1e-4 and result.parity.constant == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "wrong", "layer"),
+    [("mtcnn/det1", "PReLU2/slope", "PReLU2"), ("mtcnn/det3", "conv5/0", "conv5")],
+    indirect=["model"],
+)
+def test_a_number_that_is_wrong_is_found_in_its_layer(model, wrong, layer):
+    """In another model than the net's: with one weight of one layer changed, all later blobs differ too."""
+    exported = build(model[1])
+    (weight,) = (t for t in exported.model.graph.initializer if t.name == wrong)
+    x = numpy_helper.to_array(weight).copy()
+    x.flat[0] += 0.5
+    weight.CopyFrom(numpy_helper.from_array(x, wrong))
+    with pytest.raises(ExportError, match=f"layer '{layer}' .*is the first where ONNX Runtime and the net differ"):
+        verify(model[1], exported)
 
 
 @pytest.mark.parametrize("model", MODELS[:3], indirect=True)
