@@ -86,7 +86,7 @@ class Filters(Layer):
 
     def images(self, x: Array) -> Array:
         """A view [N, channels, ...]."""
-        return x.reshape(-1, *x.shape[self.axis :])
+        return x.reshape(volume(x.shape[: self.axis]), *x.shape[self.axis :])
 
     @property
     def how(self) -> tuple[Shape, Shape, Shape, int]:
@@ -262,8 +262,8 @@ class Im2col(ParameterFree):
 
     def _split(self, x: Array, columns: Array) -> tuple[Array, Array]:
         """Views [N, C, ...] and [N, C, K, ...]."""
-        x = x.reshape(-1, *x.shape[self.axis :])
-        return x, columns.reshape(*x.shape[:2], -1, *columns.shape[self.axis + 1 :])
+        x = x.reshape(volume(x.shape[: self.axis]), *x.shape[self.axis :])
+        return x, columns.reshape(*x.shape[:2], volume(self.window.kernel), *columns.shape[self.axis + 1 :])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, columns = self._split(bottom[0].data, top[0].data)

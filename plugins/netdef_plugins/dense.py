@@ -31,6 +31,8 @@ class InnerProduct(Layer):
         if n < 1:
             raise LayerError("num_output is 0 or missing; want 1 or more")
         k = math.prod(x[canonical(self.param.axis, x) :])
+        if k < 1:
+            raise LayerError(f"an item of a bottom of shape {x} has no elements; want 1 or more")
         self.add_blob((k, n) if self.param.transpose else (n, k), self.param.weight_filler)
         if self.param.bias_term:
             self.add_blob((n,), self.param.bias_filler)

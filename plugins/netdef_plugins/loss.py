@@ -172,7 +172,8 @@ class ContrastiveLoss(Loss):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         n = len(bottom[0].data)
-        self.delta = bottom[0].data.reshape(n, -1) - bottom[1].data.reshape(n, -1)
+        a, b = (blob.data.reshape(n, math.prod(blob.shape[1:])) for blob in bottom[:2])
+        self.delta = a - b
         self.alike = np.trunc(bottom[2].data.ravel()) != 0
         square = np.einsum("nc,nc->n", self.delta, self.delta)
         margin = self.dtype.type(self.param.margin)

@@ -213,7 +213,8 @@ class MVN(ParameterFree):
 
     def rows(self, x: Array) -> Array:
         """A view with a row for each mean."""
-        return x.reshape(volume(x.shape[: 1 if self.param.across_channels else 2]), -1)
+        axes = 1 if self.param.across_channels else 2
+        return x.reshape(volume(x.shape[:axes]), volume(x.shape[axes:]))
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, y = self.rows(bottom[0].data), self.rows(top[0].data)

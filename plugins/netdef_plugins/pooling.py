@@ -198,7 +198,7 @@ class SPP(ParameterFree):
         for level in self.levels(x.shape[2:]):
             y = Blob(level.infer(x.shape)[0], self.dtype)
             end = start + volume(y.shape[1:])
-            found.append((level, y, joined.reshape(len(joined), -1)[:, start:end]))
+            found.append((level, y, joined.reshape(len(joined), volume(joined.shape[1:]))[:, start:end]))
             start = end
         return found
 

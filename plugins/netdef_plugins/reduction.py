@@ -1,5 +1,7 @@
 """Layers that reduce many elements to one: sums, means, the largest and where it is."""
 
+import math
+
 import numpy as np
 
 from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
@@ -21,7 +23,10 @@ class Reduction(ParameterFree):
         self.reads = ("bottom",) if self.operation in (ASUM, SUMSQ) else ()
 
     def infer(self, *shapes):
-        return [shapes[0][: canonical(self.param.axis, shapes[0])]]
+        axis = canonical(self.param.axis, shapes[0])
+        if self.operation == MEAN and not math.prod(shapes[0][axis:]):
+            raise LayerError(f"no elements in a bottom of shape {shapes[0]} from axis {axis} on: they have no mean")
+        return [shapes[0][:axis]]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, y = rows(bottom[0].data, top[0].data)
@@ -58,7 +63,7 @@ class Reduction(ParameterFree):
 
 def rows(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x as (outputs, elements of each) and y as (outputs, 1)."""
-    return x.reshape(y.size, x.size // max(1, y.size)), y.reshape(y.size, 1)
+    return x.reshape(y.size, math.prod(x.shape[y.ndim :])), y.reshape(y.size, 1)
 
 
 class ArgMax(ParameterFree):
@@ -96,7 +101,7 @@ class ArgMax(ParameterFree):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = self._fold(bottom[0].data)
         index = last_largest(x, self.k)
-        y = top[0].data.reshape(len(x), -1, self.k, x.shape[2])
+        y = top[0].data.reshape(len(x), 2 if self.values and not self.has_axis else 1, self.k, x.shape[2])
         if not (self.values and self.has_axis):
             y[:, 0] = index
         if self.values:

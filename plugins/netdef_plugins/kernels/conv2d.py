@@ -79,7 +79,7 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 
     factor and b may be None. A NaN stays one.
     """
-    if x.dtype != np.float32:
+    if x.dtype != np.float32 or not x.size:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu, factor)
     rows, channels = w.shape[0] // group, w.shape[1]
     if alone(w, group):
@@ -124,7 +124,7 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tu
 
 def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
     """dx[N, C, H, W] from dy[N, M, OH, OW]; pixels that no output has read get zero."""
-    if dy.dtype != np.float32:
+    if dy.dtype != np.float32 or not dy.size:
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
     rows, channels = w.shape[0] // group, w.shape[1]
     if alone(w, group):
@@ -159,7 +159,7 @@ def add_update(dy, x, dw, plan: Plan, sums: int, kept: int) -> None:
 
 def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
-    if dy.dtype != np.float32:
+    if dy.dtype != np.float32 or not dy.size:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
     if alone(dw, group):
         _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))

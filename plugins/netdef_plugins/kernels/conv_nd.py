@@ -1,5 +1,6 @@
 """Convolution of any number of spatial axes and any float type, in NumPy: one matrix product for each tap."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -33,7 +34,7 @@ def _taps(kernel, out, stride, dilation):
 
 def _grouped(x, group):
     """x[N, C, ...] as [N, group, C / group, pixels]."""
-    return x.reshape(x.shape[0], group, x.shape[1] // group, -1)
+    return x.reshape(x.shape[0], group, x.shape[1] // group, math.prod(x.shape[2:]))
 
 
 def scaled(w, factor):

@@ -99,6 +99,8 @@ def _across_backward(job, item, thread):
 
 def _run_across(task_, arrays, slots: int, size: int, alpha: float, beta: float, k: float) -> None:
     x = arrays[0]
+    if not x.size:
+        return
     n, c = x.shape[:2]
     plane = x.size // (n * c)
     parts = max(-(-plane // PIXELS), min(-(-plane // 64), -(-2 * threads.count() // n)))
