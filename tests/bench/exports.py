@@ -81,7 +81,7 @@ def export(path: Path) -> tuple[str, str]:
 
     registry = registries.default()
     try:
-        net = _built(Net, read.net_param(path, registry), registry, path)
+        net = _built(Net, read.net_param(path, registry, training=False), registry, path)
     except (PluginError, PrototxtError) as e:
         return ABSENT, str(e)
     except NetdefError as e:
