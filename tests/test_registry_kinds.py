@@ -43,7 +43,9 @@ def test_one_plugin_with_two_classes_of_one_type_is_settled_by_the_class():
     module = SimpleNamespace(netdef_layers=hooked("layers", [toys.Relu, Other]))
     registry = Registry(Settings())
     registry.add("twice", module)
-    with pytest.raises(PluginError, match=r"claimed by twice.Relu and twice.Other; choose with --prefer Relu=twice.Relu or"):
+    with pytest.raises(
+        PluginError, match=r"claimed by twice.Relu and twice.Other; choose with --prefer Relu=twice.Relu or"
+    ):
         registry.get("layers", "Relu")
     registry = Registry(Settings(prefer={"Relu": "twice.Other"}))
     registry.add("twice", module)

@@ -155,9 +155,7 @@ def test_two_classes_of_one_plugin():
     a.__name__, b.__name__ = "First", "Second"
     found = registry([a, b])
     assert maker(found, X + " a_param { n: 1 }") is a
-    with pytest.raises(
-        PluginError, match=r"a-dist:main.First and a-dist:main.Second; choose with --prefer Twin=a-d"
-    ):
+    with pytest.raises(PluginError, match=r"a-dist:main.First and a-dist:main.Second; choose with --prefer Twin=a-d"):
         made(found, X)
     found.settings.prefer = {"Twin": "a-dist:main.Second"}
     assert maker(found, X) is b

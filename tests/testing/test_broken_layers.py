@@ -205,7 +205,12 @@ BROKEN = [
     broken(Cube, name="Single", forward=single_forward, says="float32 differs from float64: .*top 'y'"),
     broken(Cube, name="WrongOnnx", to_onnx=wrong_onnx, says="ONNX: .*layer 'it'.* is the first where"),
     broken(Cube, name="MisshapenOnnx", to_onnx=misshapen_onnx, says="ONNX: "),
-    broken(Cube, name="NoOnnx", to_onnx=no_onnx, says=r"ONNX: .*'it' \(NoOnnx\): NoOnnx has no ONNX form; write to_onnx, or end"),
+    broken(
+        Cube,
+        name="NoOnnx",
+        to_onnx=no_onnx,
+        says=r"ONNX: .*'it' \(NoOnnx\): NoOnnx has no ONNX form; write to_onnx, or end",
+    ),
     broken(Cube, name="Jagged", forward=jagged_forward, says="never agreed about the slope"),
     broken(Cube, name="LyingRectifier", rectifies=True, says=r"says rectifies, but y is not max\(0, x\): y"),
     broken(Gain, name="LyingAffine", as_affine=affine_without_a_term, says=r"as_affine gives \(g, b\), but y is not"),
