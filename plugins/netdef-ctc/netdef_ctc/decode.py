@@ -1,10 +1,12 @@
 """From scores to sequences: of each step the best label, repetitions once, blanks not at all."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from netdef.layer import Blob, Block, Field, LayerError, Metric, ParameterFree, Shape
+from netdef_ctc import decode_onnx
 
 Array = np.ndarray
 
@@ -56,6 +58,10 @@ class CTCGreedyDecoder(ParameterFree):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if any(propagate_down):
             raise LayerError("has no gradient; it is for testing")
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        blank = int(np.prod(graph.shape(inputs[0])[2:])) - 1
+        return [decode_onnx.build(graph, *inputs, blank, self.param.ctc_merge_repeated)]
 
 
 class LabelsequenceAccuracy(Metric):

@@ -1,10 +1,12 @@
 """Nms: where the maps of body parts have their peaks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+from netdef_pose import peaks_onnx
 
 Array = np.ndarray
 REACH = 3
@@ -69,6 +71,10 @@ class Nms(ParameterFree):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if any(propagate_down):
             raise LayerError("has no gradient; it is for testing")
+
+    def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
+        parts, rows = self.infer(graph.shape(inputs[0]))[0][1:3]
+        return [peaks_onnx.build(graph, inputs[0], parts, self.param.threshold, rows - 1, REACH)]
 
 
 def peaks(plane: Array, threshold: float) -> Array:
