@@ -1,13 +1,19 @@
 """Times the convolution kernels on the shapes of known nets, beside NumPy's sgemm and PyTorch where it is installed.
 
-python tests/bench/kernels.py [WORD ...]   only shapes whose name holds one of the words
+python tests/bench/kernels.py [--batch N] [WORD ...]   only shapes whose name holds one of the words
+
+For forward, backward and update: milliseconds, GFLOP/s counted by the plain loops (Winograd's products are fewer, so it
+can pass any peak), and in brackets their share of the machine's sgemm rate: the best product of large square matrices
+so far, by NumPy's BLAS on all cores that the kernels use (netdef.report.timing.sgemm_gflops). --batch 1 is inference.
 """
 
-import sys
+import argparse
 import time
 
 import numpy as np
 from netdef_plugins.kernels import conv2d, threads
+
+from netdef.report.timing import sgemm_gflops
 
 try:
     import torch
@@ -48,7 +54,12 @@ SHAPES = {
     "resnet18 res4": (8, 256, 14, 256, 3, 1, 1, 1),
     "resnet18 res5_1": (8, 256, 14, 512, 3, 2, 1, 1),
     "resnet18 res5_2": (8, 512, 7, 512, 3, 1, 1, 1),
+    "resnet50 res2_c": (8, 64, 56, 256, 1, 1, 0, 1),
+    "resnet50 res4_a": (8, 1024, 14, 256, 1, 1, 0, 1),
+    "resnet50 res5_c": (8, 512, 7, 2048, 1, 1, 0, 1),
+    "squeezenet fire2": (8, 64, 55, 16, 1, 1, 0, 1),
     "mobilenet depthwise": (8, 128, 56, 128, 3, 1, 1, 128),
+    "mobilenet pointwise": (8, 512, 14, 512, 1, 1, 0, 1),
 }
 
 
@@ -56,6 +67,15 @@ def clock(f) -> float:
     start = time.perf_counter()
     f()
     return time.perf_counter() - start
+
+
+def quickest(calls, rounds=7, seconds=0.15) -> list[float]:
+    """The best time of each in at least so many rounds, and so many seconds, of all of them in turn."""
+    best, begin = [9.0] * len(calls), time.perf_counter()
+    while rounds > 0 or time.perf_counter() < begin + seconds:
+        best = [min(t, clock(f)) for t, f in zip(best, calls, strict=True)]
+        rounds -= 1
+    return best
 
 
 def ours(x, w, b, y, dx, dw, db, stride, pad, group):
@@ -83,7 +103,7 @@ def theirs(x, w, b, y, stride, pad, group, last):
     }
 
 
-def report(name, batch, channels, height, outputs, kernel, stride, pad, group, rounds=7) -> None:
+def report(name, sgemm, batch, channels, height, outputs, kernel, stride, pad, group) -> None:
     rng = np.random.default_rng(0)
     out = (height + 2 * pad - kernel) // stride + 1
     x, w, b, y = (
@@ -92,31 +112,33 @@ def report(name, batch, channels, height, outputs, kernel, stride, pad, group, r
                       (batch, outputs, out, out))
     )  # fmt: skip
     work = 2 * batch * outputs * channels // group * kernel**2 * out**2 / 1e9
-    side = max(64, min(1024, int((work * 1e9 / 2) ** (1 / 3))))
-    square = rng.standard_normal((side, side), np.float32)
     runs = ours(x, w, b, y.copy(), np.empty_like(x), np.zeros_like(w), np.zeros_like(b), stride, pad, group)
     rivals = [theirs(x, w, b, y, stride, pad, group, last) for last in (False, True)] if torch else []
     line = f"{name:24}{work * 1e3:8.0f} MFLOP"
     for part in ("forward", "backward", "update"):
-        best = [9.0] * (2 + len(rivals))
-        for _ in range(rounds):
-            for i, f in enumerate([runs[part], lambda: square @ square, *(r[part] for r in rivals)]):
-                best[i] = min(best[i], clock(f))
-        rate, sgemm = work / best[0], 2 * side**3 / 1e9 / best[1]
+        best = quickest([runs[part], *(r[part] for r in rivals)])
+        rate = work / best[0]
         line += f" | {part[0]} {best[0] * 1e3:6.2f} ms {rate:4.0f} ({rate / sgemm:3.0%})"
         if rivals:
-            line += f" torch {min(best[2:]) * 1e3:6.2f} x{best[0] / min(best[2:]):4.2f}"
+            line += f" torch {min(best[1:]) * 1e3:6.2f} x{best[0] / min(best[1:]):4.2f}"
     print(line, flush=True)
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--batch", type=int, help="in place of each shape's own")
+    args = parser.parse_args()
     if torch:
         torch.set_num_threads(threads.count())
     threads.set_count(threads.count())
-    for name, shape in SHAPES.items():
-        if not words or any(word in name for word in words):
-            report(name, *shape)
+    sgemm = 0.0
+    for name, (batch, *shape) in SHAPES.items():
+        if not args.words or any(word in name for word in args.words):
+            sgemm = max(sgemm, sgemm_gflops())
+            report(name, sgemm, args.batch or batch, *shape)
+    print(f"sgemm: {sgemm:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
