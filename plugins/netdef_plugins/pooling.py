@@ -23,11 +23,11 @@ def pools(x: np.ndarray) -> Any:
     return pool2d
 
 
-def window_of(param: Any, image: Shape) -> Window:
-    """The window that a pooling_param asks for; a global one is as large as the image."""
+def window_of(param: Any, image: Shape, whole: bool) -> Window:
+    """The window that a pooling_param asks for; a global one is as large as the `whole` image."""
     axes = len(image)
     stride, pad = per_axis(param, "stride", "stride", axes, 1), per_axis(param, "pad", "pad", axes, 0, least=0)
-    if param.global_pooling:
+    if whole:
         if any(given(param, name) for name in ("kernel_size", "kernel_h", "kernel_w")):
             raise LayerError("has both global_pooling and a kernel; a global window is as large as the image")
         if any(pad) or set(stride) - {1}:
@@ -82,6 +82,20 @@ class Pooling(ParameterFree):
     tops = (1, 2)
 
     @property
+    def whole(self) -> bool:
+        """Whether one window holds the image."""
+        return bool(self.param.global_pooling)
+
+    @property
+    def floor(self) -> bool:
+        """Whether sizes are rounded down."""
+        return rounds_down(self.param)
+
+    def window(self, image: Shape) -> Window:
+        """What moves over an image of this size. Raises LayerError."""
+        return window_of(self.param, image, self.whole)
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """MAX and a drawn STOCHASTIC note their winners, AVE needs nothing."""
         return ("bottom",) if self.expects else ()
@@ -97,11 +111,11 @@ class Pooling(ParameterFree):
         if len(self.layer_param.top) > 1 and self.param.pool != MAX:
             raise LayerError("has 2 tops; the second, the winners' indices, is for MAX only")
         image = shape[2:]
-        return [(*shape[:2], *pooled(window_of(self.param, image), image, rounds_down(self.param)))] * 2
+        return [(*shape[:2], *pooled(self.window(image), image, self.floor))] * 2
 
     def how(self, x: np.ndarray) -> tuple[Shape, Shape, Shape]:
         """kernel, stride, pad: the arguments that all kernels share."""
-        window = window_of(self.param, x.shape[2:])
+        window = self.window(x.shape[2:])
         return window.kernel, window.stride, window.pad
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
@@ -132,10 +146,10 @@ class Pooling(ParameterFree):
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         shape, free = graph.shape(inputs[0]), graph.open_axes(inputs[0])
-        if self.param.global_pooling and max(free, default=0) >= 2 and self.param.pool != STOCHASTIC:
+        if self.whole and max(free, default=0) >= 2 and self.param.pool != STOCHASTIC:
             return [graph.op("GlobalAveragePool" if self.param.pool == AVE else "GlobalMaxPool", inputs)]
-        window, top = window_of(self.param, shape[2:]), self.infer(shape)[0]
-        form = OnnxPooling(graph, shape, window, top, free, rounds_down(self.param))
+        window, top = self.window(shape[2:]), self.infer(shape)[0]
+        form = OnnxPooling(graph, shape, window, top, free, self.floor)
         if self.param.pool == AVE:
             return [form.average(inputs[0])]
         if self.param.pool == STOCHASTIC:

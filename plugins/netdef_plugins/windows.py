@@ -89,7 +89,7 @@ def per_axis(param: Any, name: str, stem: str, axes: int, default: int | None, l
     if len(single) != axes:
         raise LayerError(f"has {len(single)} {name} for {axes} spatial axes; want one, or one for each axis")
     if any(v < least for v in single):
-        raise LayerError(f"{name} is {_by(single)}; want at least {least}")
+        raise LayerError(f"{name} is {_by(single)}; want at least {least} along each axis")
     return tuple(int(v) for v in single)
 
 

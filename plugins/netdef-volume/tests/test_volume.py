@@ -21,13 +21,13 @@ def parse(text):
     return prototxt.parse(text, registry.default().schema.message("NetParameter"), "net.prototxt")
 
 
-def run(layer, x):
+def run(layer, x, top="y"):
     shape = " ".join(f"dim: {d}" for d in x.shape)
     text = f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {shape} }} }} }}'
     net = Net(parse(f'{text} layer {{ name: "y" bottom: "x" top: "y" {layer} }}'), 1, dtype=np.float64)
     net.blobs["x"].data[...] = x
     net.forward()
-    return net.blobs["y"].data
+    return net.blobs[top].data
 
 
 def pooled(x, kernel, stride, pad, mean):
@@ -58,6 +58,15 @@ def test_windows(kernel, stride, pad, mean):
     y = run(f'type: "Pooling" pooling_param {{ pool: {"AVE" if mean else "MAX"} {options} }}', x)
     for n, c in np.ndindex(2, 2):
         np.testing.assert_allclose(y[n, c], pooled(x[n, c], kernel, stride, pad, mean))
+
+
+def test_the_second_top_says_which_voxel_won():
+    x = RNG.normal(size=(1, 2, 4, 4, 6))
+    layer = 'type: "Pooling" top: "where" pooling_param { kernel_size: [1, 2, 3] stride: [1, 2, 3] }'
+    y, where = run(layer, x), run(layer, x, "where")
+    np.testing.assert_array_equal(
+        np.take_along_axis(x.reshape(1, 2, -1), where.reshape(1, 2, -1).astype(int), 2), y.reshape(1, 2, -1)
+    )
 
 
 def test_sizes_given_once_are_still_caffes_own_pooling():
@@ -91,8 +100,9 @@ def test_sizes_are_written_as_they_were_read():
         ("kernel_size: [2, 2, 2] pad: [2, 0, 0]", r"pad \(2, 0, 0\) is not smaller"),
         ("kernel_size: [2, 2, 0]", "at least 1 along each axis"),
         ("kernel_size: [9, 9, 9]", "larger than the image"),
-        ("kernel_size: [2, 2, 2] pool: STOCHASTIC", "STOCHASTIC"),
-        ("kernel_size: [2, 2, 2] kernel_h: 2", "kernel_h beside"),
+        ("kernel_size: [2, 2, 2] pool: STOCHASTIC pad: 1", "STOCHASTIC"),
+        ("kernel_size: [2, 2, 2] kernel_h: 2", "both kernel_size and kernel_h"),
+        ("kernel_size: [2, 2, 2] global_pooling: true", "both global_pooling and a kernel"),
         ("kernel_size: [2, 2, 2] round_mode: FLOOR ceil_mode: true", "round_mode contradicts"),
     ],
 )

@@ -112,11 +112,11 @@ def pool(layer: Any, in_place: bool) -> Call:
 
     def call(xs: list[Tensor], ws: list[Tensor]) -> list[Tensor]:
         x = xs[0]
-        if p.global_pooling:
+        if layer.whole:
             over = tuple(range(2, x.dim()))
             return [x.mean(over, keepdim=True) if p.pool == pooling.AVE else x.amax(over, keepdim=True)]
-        window = pooling.window_of(p, tuple(x.shape[2:]))
-        run, up = functions[x.dim() - 3], not pooling.rounds_down(p)
+        window = layer.window(tuple(x.shape[2:]))
+        run, up = functions[x.dim() - 3], not layer.floor
         return [run(x, window.kernel, window.stride, window.pad, ceil_mode=up)]
 
     return call
