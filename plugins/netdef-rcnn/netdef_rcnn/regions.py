@@ -5,9 +5,46 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from netdef.layer import Blob, LayerError, Shape
+from netdef.layer import Blob, Field, LayerError, ParameterFree, Shape
 
 Array = np.ndarray
+
+POOLED = [
+    Field("pooled_h", "uint32", 0, doc="Bins along the height: the top's; it must be given."),
+    Field("pooled_w", "uint32", 0, doc="Bins along the width: the top's; it must be given."),
+    Field("spatial_scale", "float", 1.0, doc="Pixels of the map for each pixel of the input image."),
+]
+
+
+class OfRegions(ParameterFree):
+    """A layer of maps and regions whose top is a map of a fixed size for each region; its options begin as `POOLED`."""
+
+    bottoms = 2
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The options that give the size along each axis of the maps."""
+        return ("pooled_h", "pooled_w")
+
+    def setup(self, bottom_shapes: list[Shape]) -> None:
+        self.sizes = pooled(self.param, *self.axes)
+
+    def infer(self, *shapes: Shape) -> list[Shape]:
+        x, rois = shapes
+        if len(x) != len(self.sizes) + 2:
+            what = "".join(f" x {name}" for name in ("time", "height", "width")[-len(self.sizes) :])
+            raise LayerError(f"maps of shape {x}; want images x channels{what}")
+        return [(count(rois), x[1], *self.sizes)]
+
+    def sample(self, j: int, bottom_shapes: Sequence[Shape], rng: np.random.Generator) -> Array | None:
+        """Regions of images that the maps are of."""
+        maps, rois = bottom_shapes
+        if j != 1 or math.prod(rois[1:]) != 5 or len(maps) != 4:
+            return None
+        (height, width), scale = maps[2:], self.param.spatial_scale
+        corners = np.sort(rng.uniform(0, 1, (rois[0], 2, 2)), axis=1) * (width / scale, height / scale)
+        image = rng.integers(0, maps[0], (rois[0], 1))
+        return np.concatenate([image, np.round(corners).reshape(-1, 4)], axis=1).reshape(rois)
 
 
 def rounded(x: Array) -> Array:
@@ -40,16 +77,6 @@ def images(rois: Array, batch: int) -> Array:
         i = int(np.argmax(wrong))
         raise LayerError(f"region {i} is of image {rois[i, 0]:g}; want 0 to {batch - 1}, the images of the batch")
     return image.astype(np.intp)
-
-
-def sample(j: int, shapes: Sequence[Shape], scale: float, rng: np.random.Generator) -> Array | None:
-    """Regions of the images that maps `scale` times as large are of, for bottom 1."""
-    if j != 1 or math.prod(shapes[1][1:]) != 5 or len(shapes[0]) != 4:
-        return None
-    n, (height, width) = shapes[1][0], shapes[0][2:]
-    corners = np.sort(rng.uniform(0, 1, (n, 2, 2)), axis=1) * (width / scale, height / scale)
-    image = rng.integers(0, shapes[0][0], (n, 1))
-    return np.concatenate([image, np.round(corners).reshape(n, 4)], axis=1).reshape(shapes[1])
 
 
 def bins(start: Array, size: Array, many: int) -> tuple[Array, Array]:

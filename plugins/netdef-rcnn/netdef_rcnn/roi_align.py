@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+from netdef.layer import Blob, Block, Shape
 from netdef_rcnn.bilinear import resample, weights
-from netdef_rcnn.regions import count, images, pooled, rows, sample, stop
+from netdef_rcnn.regions import POOLED, OfRegions, images, rows, stop
 
 Array = np.ndarray
 
 
-class ROIAlign(ParameterFree):
+class ROIAlign(OfRegions):
     """The mean, in each of pooled_h x pooled_w bins of a region, of values interpolated at a grid of places.
 
     A region is x1 to x2 times spatial_scale, at least 1 long. Each bin has ceil(length / pooled) places along an axis;
@@ -19,26 +19,8 @@ class ROIAlign(ParameterFree):
     """
 
     type = "ROIAlign"
-    bottoms = 2
     reads = ()
-    options = Block(
-        "roi_align_param",
-        [
-            Field("pooled_h", "uint32", 0, doc="Bins along the height; it must be given."),
-            Field("pooled_w", "uint32", 0, doc="Bins along the width; it must be given."),
-            Field("spatial_scale", "float", 1.0, doc="Pixels of the map for each pixel of the input image."),
-        ],
-        message="ROIAlignParameter",
-    )
-
-    def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.sizes = pooled(self.param, "pooled_h", "pooled_w")
-
-    def infer(self, *shapes: Shape) -> list[Shape]:
-        x, rois = shapes
-        if len(x) != 4:
-            raise LayerError(f"maps of shape {x}; want images x channels x height x width")
-        return [(count(rois), x[1], *self.sizes)]
+    options = Block("roi_align_param", POOLED, message="ROIAlignParameter")
 
     def _grids(self, rois: Array, image: Shape) -> list[tuple[Array, Array]]:
         """The two matrices of each region."""
@@ -67,9 +49,6 @@ class ROIAlign(ParameterFree):
         dx[...] = 0
         for dy, (i, grids) in zip(top[0].diff, self.maps, strict=True):
             dx[i] += resample(dy, *(grid.T for grid in grids))
-
-    def sample(self, j, bottom_shapes, rng):
-        return sample(j, bottom_shapes, self.param.spatial_scale, rng)
 
     def to_onnx(self, graph, inputs):
         x, rois = inputs

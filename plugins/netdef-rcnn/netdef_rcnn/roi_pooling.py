@@ -5,15 +5,15 @@ import math
 import numpy as np
 
 from netdef.errors import ExportError
-from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
-from netdef_rcnn.regions import bins, count, images, pooled, rounded, rows, sample, stop, within
+from netdef.layer import Blob, Block, Field, Shape
+from netdef_rcnn.regions import POOLED, OfRegions, bins, images, rounded, rows, stop, within
 
 Array = np.ndarray
 SIDE = 7
 """Height and width of the maps that R-C3D pools whole, whatever the region."""
 
 
-class ROIPooling(ParameterFree):
+class ROIPooling(OfRegions):
     """The largest value in each of pooled_h x pooled_w bins of every region; 0 in a bin that lies outside the image.
 
     A region's corners are rounded to the map (times spatial_scale) and both are part of it; bins share a row where
@@ -23,30 +23,24 @@ class ROIPooling(ParameterFree):
     """
 
     type = "ROIPooling"
-    bottoms = 2
     reads = ()
     options = Block(
         "roi_pooling_param",
         [
-            Field("pooled_h", "uint32", 0, doc="Bins along the height; it must be given."),
-            Field("pooled_w", "uint32", 0, doc="Bins along the width; it must be given."),
-            Field("spatial_scale", "float", 1.0, doc="Pixels of the map for each pixel of the input image."),
+            *POOLED,
             Field("pooled_l", "uint32", 0, doc="R-C3D: bins along the time."),
             Field("temporal_scale", "float", 1.0, doc="R-C3D: frames of the map for each frame of the input."),
         ],
         message="ROIPoolingParameter",
     )
 
-    def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.in_time = self.param.HasField("pooled_l")
-        self.sizes = pooled(self.param, *(["pooled_l"] if self.in_time else []), "pooled_h", "pooled_w")
+    @property
+    def in_time(self) -> bool:
+        return bool(self.param.HasField("pooled_l"))
 
-    def infer(self, *shapes: Shape) -> list[Shape]:
-        x, rois = shapes
-        if len(x) != len(self.sizes) + 2:
-            what = "time x height x width" if self.in_time else "height x width"
-            raise LayerError(f"maps of shape {x}; want images x channels x {what}")
-        return [(count(rois), x[1], *self.sizes)]
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return ("pooled_l",) * self.in_time + super().axes
 
     def edges(self, rois: Array, image: Shape) -> list[tuple[Array, Array]]:
         """Begin and end of the bins (N, count) along each axis of the map."""
@@ -85,9 +79,6 @@ class ROIPooling(ParameterFree):
             bottom[0].diff[...] = 0
             give_back(top[0].diff.reshape(-1), self.place.reshape(-1), bottom[0].diff.reshape(-1))
         stop(propagate_down, bottom, 1)
-
-    def sample(self, j, bottom_shapes, rng):
-        return sample(j, bottom_shapes, self.param.spatial_scale, rng)
 
     def to_onnx(self, graph, inputs):
         if self.in_time:

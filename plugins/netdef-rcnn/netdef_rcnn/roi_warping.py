@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+from netdef.layer import Blob, Block
 from netdef_rcnn.bilinear import resample, weights
-from netdef_rcnn.regions import count, images, pooled, rounded, rows
+from netdef_rcnn.regions import POOLED, OfRegions, images, rounded, rows
 
 Array = np.ndarray
 
 
-class ROIWarping(ParameterFree):
+class ROIWarping(OfRegions):
     """y[v, u] = x at (y1 + v (y2 - y1) / pooled_h, x1 + u (x2 - x1) / pooled_w), interpolated; MNC's (Dai et al. 2016).
 
     Corners are multiplied by spatial_scale and rounded; a place more than half a pixel outside the map is 0. Regions
@@ -21,26 +21,8 @@ class ROIWarping(ParameterFree):
     """
 
     type = "ROIWarping"
-    bottoms = 2
     no_onnx = "RoiAlign takes the middle of each bin, not its start"
-    options = Block(
-        "roi_warping_param",
-        [
-            Field("pooled_h", "uint32", 0, doc="The top's height; it must be given."),
-            Field("pooled_w", "uint32", 0, doc="The top's width; it must be given."),
-            Field("spatial_scale", "float", 1.0, doc="Pixels of the map for each pixel of the input image."),
-        ],
-        message="ROIWarpingParameter",
-    )
-
-    def setup(self, bottom_shapes: list[Shape]) -> None:
-        self.sizes = pooled(self.param, "pooled_h", "pooled_w")
-
-    def infer(self, *shapes: Shape) -> list[Shape]:
-        x, rois = shapes
-        if len(x) != 4:
-            raise LayerError(f"maps of shape {x}; want images x channels x height x width")
-        return [(count(rois), x[1], *self.sizes)]
+    options = Block("roi_warping_param", POOLED, message="ROIWarpingParameter")
 
     def places(self, region: Array, axis: int) -> Array:
         """Where along an axis, 0 down and 1 across, the top's pixels are from."""
