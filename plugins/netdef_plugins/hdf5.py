@@ -23,13 +23,17 @@ class HDF5Data(Stream):
     def setup(self, bottom_shapes: list[Shape]) -> None:
         if self.layer_param.HasField("transform_param"):
             raise LayerError("HDF5Data does not transform data; remove transform_param and store the data as wanted")
+        self.open()
+        self.stream(self.reader.read)
+
+    def open(self) -> None:
+        """Find the files and look at their first records. Raises LayerError, AbsentError, SourceError."""
         path = source(self, self.param.source, "want a text file that lists HDF5 files, one a line")
         key = self.keys if self.param.shuffle else None
         names = list(self.layer_param.top)
         skip = self.param.skip_bad
         self.reader = hdf5.Reader(hdf5.listed(path, skip), names, batch_size(self), self.dtype, key, skip)
         self.size = self.reader.size
-        self.stream(self.reader.read)
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         return [(self.param.batch_size, *record) for record in self.reader.records]

@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
+from netdef_plugins.hdf5 import HDF5Data
 
-from netdef.errors import AbsentError
-from netdef.layer import TRAIN, Blob, Block, Field, LayerError, Shape, Source
-from netdef.sources import hdf5
+from netdef.layer import TRAIN, Blob, Block, Field, LayerError, Shape
 
 SIZES = ("crop_size_l", "crop_size_h", "crop_size_w")
 CROPS = Block(
@@ -17,16 +16,13 @@ CROPS = Block(
 )
 
 
-class CropHDF5Data(Source):
+class CropHDF5Data(HDF5Data):
     """HDF5Data whose volumes (..., length, height, width) are cut: a part drawn in TRAIN, the middle in TEST.
 
     All tops are cut alike, along their last three axes. Which part depends on the seed, the layer, the pass and the
     record alone. Otherwise as HDF5Data: the datasets named like the tops, batch_size records at a time.
     """
 
-    type = "HDF5Data"
-    tops = (1, None)
-    options = "hdf5_data_param"
     also = ("transform_param",)
 
     @classmethod
@@ -34,22 +30,14 @@ class CropHDF5Data(Source):
         return any(layer_param.transform_param.HasField(name) for name in SIZES)
 
     def setup(self, bottom_shapes: list[Shape]) -> None:
-        p, transform = self.param, self.layer_param.transform_param
+        transform = self.layer_param.transform_param
         others = [field.name for field, _ in transform.ListFields() if field.name not in SIZES]
         self.crop = tuple(getattr(transform, name) for name in SIZES)
         if others or not all(self.crop):
             raise LayerError(
                 f"transform_param has {', '.join(others) or self.crop}; want {', '.join(SIZES)} and no more"
             )
-        if p.batch_size < 1:
-            raise LayerError(f"batch_size is {p.batch_size}; want 1 or more")
-        try:
-            path = self.context.find(p.source)
-        except AbsentError as e:
-            raise AbsentError(f"{e}; want a text file that lists HDF5 files, one a line") from None
-        key = self.key if p.shuffle else None
-        self.reader = hdf5.Reader(hdf5.listed(path), list(self.layer_param.top), p.batch_size, self.dtype, key)
-        self.size = self.reader.size
+        self.open()
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         records = self.reader.records
