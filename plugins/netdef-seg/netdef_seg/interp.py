@@ -65,8 +65,11 @@ class Interp(ParameterFree):
         p = self.param
         if not (p.HasField("zoom_factor") or p.HasField("shrink_factor")):
             return given
-        small = (size - 1) // p.shrink_factor + 1
-        return small + (small - 1) * (p.zoom_factor - 1)
+        return self.zoomed((size - 1) // p.shrink_factor + 1)
+
+    def zoomed(self, size: int) -> int:
+        """A shrunk axis, as zoom_factor enlarges it."""
+        return size + (size - 1) * (int(self.param.zoom_factor) - 1)
 
     def infer(self, *shapes: Shape) -> list[Shape]:
         if len(shapes[0]) != 4:
@@ -125,8 +128,5 @@ class WholeInterp(Interp):
     def claims(cls, layer_param: Any) -> bool:
         return False
 
-    def resized(self, size: int, given: int) -> int:
-        p = self.param
-        if not (p.HasField("zoom_factor") or p.HasField("shrink_factor")):
-            return given
-        return ((size - 1) // p.shrink_factor + 1) * int(p.zoom_factor)
+    def zoomed(self, size: int) -> int:
+        return size * int(self.param.zoom_factor)
