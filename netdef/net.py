@@ -186,12 +186,9 @@ class Net:
 
     def loss_weight(self, blob: str) -> float:
         """How much a blob counts in the loss."""
-        return sum(
-            w
-            for layer, weights in zip(self.layers, self.loss_weights, strict=True)
-            for name, w in zip(layer.layer_param.top, weights, strict=True)
-            if name == blob
-        )
+        weights = zip(self.layers, self.loss_weights, strict=True)
+        tops = (pair for layer, each in weights for pair in zip(layer.layer_param.top, each, strict=True))
+        return sum(w for name, w in tops if name == blob)
 
     @property
     def _weighs(self) -> list[bool]:
@@ -203,6 +200,11 @@ class Net:
         if name not in names:
             raise LayerError(f"no layer '{name}' in net '{self.name}'{nearest(name, names)}")
         return names.index(name)
+
+    def macs(self, i: int) -> int:
+        """Multiply-adds of a layer's forward pass."""
+        shapes = [[b.shape for b in blobs] for blobs in (self.bottoms[i], self.tops[i])]
+        return int(self._placed(self.layers[i].layer_param, self.layers[i].macs, *shapes))
 
     # -- running ----------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 
 from netdef.blob import Blob
-from netdef.graph.choose import placed, provider
-from netdef.layer import Shape
+from netdef.graph.choose import provider
 from netdef.memory import plan
 from netdef.net import Net
 
@@ -81,17 +80,9 @@ def _layer(net: Net, i: int, shown: dict[str, str], memory: int) -> LayerCost:
         shapes,
         sum(blob.count for blob in layer.blobs),
         [blob.shape for blob in layer.blobs],
-        _macs(net, i, shapes),
+        net.macs(i),
         memory,
     )
-
-
-def _macs(net: Net, i: int, shapes: list[Shape]) -> int:
-    layer = net.layers[i]
-    try:
-        return int(layer.macs([bottom.shape for bottom in net.bottoms[i]], shapes))
-    except Exception as e:
-        raise placed(e, layer.layer_param, net.registry) from e
 
 
 def _source(net: Net) -> dict[str, str]:

@@ -91,7 +91,7 @@ def _clock(call: Callable[[int], Any], i: int) -> float:
 
 def _flop(net: Net, i: int) -> int:
     """Of a layer's multiply-adds; 0 where each number is met once, and memory, not arithmetic, takes the time."""
-    macs = net.layers[i].macs([b.shape for b in net.bottoms[i]], [t.shape for t in net.tops[i]])
+    macs = net.macs(i)
     return 2 * macs if macs > sum(top.count for top in net.tops[i]) else 0
 
 

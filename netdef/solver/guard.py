@@ -37,7 +37,7 @@ class Guard:
         ]
         self._weights = {net.runs[k]: _blobs(net.layers[k : net.runs[k] + 1]) for k in net.runs}
         size = sum(top.count for tops in self._tops for top, whole in tops if not whole)
-        self._parts, self._pass = max(1, WORK * size // max(1, _work(net))), 0
+        self._parts, self._pass = max(1, WORK * size // max(1, sum(map(net.macs, range(len(net.layers)))))), 0
         self._bad = ""
 
     def found(self) -> str:
@@ -72,14 +72,6 @@ class Guard:
 
 def _blobs(layers: Sequence[Layer]) -> list[Blob]:
     return [blob for layer in layers for blob in layer.blobs]
-
-
-def _work(net: Net) -> int:
-    """Multiply-adds of a forward pass."""
-    return sum(
-        layer.macs([b.shape for b in bottoms], [t.shape for t in tops])
-        for layer, bottoms, tops in zip(net.layers, net.bottoms, net.tops, strict=True)
-    )
 
 
 def _made(net: Net) -> Iterator[list[Blob]]:
