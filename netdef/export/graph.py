@@ -8,6 +8,7 @@ import onnx
 from onnx import helper
 
 from netdef.errors import ExportError
+from netdef.export.size import Size, joined
 from netdef.layer import Layer
 
 OPSET = 18
@@ -75,6 +76,21 @@ class Graph:
         if name not in self._shapes:
             raise ExportError(f"'{name}' has no known shape; bottoms, constants, weights do")
         return self._shapes[name]
+
+    def sizes(self, name: str) -> tuple[Any, ...]:
+        """The shape of a bottom: numbers, and for axes that stay open a Size, to count with as with numbers."""
+        free = self.open_axes(name)
+        if not free:
+            return self.shape(name)
+        shape = self.op("Shape", [name])
+        return tuple(
+            Size(self, self.op("Gather", [shape, self.const(np.array([axis], np.int64))])) if axis in free else size
+            for axis, size in enumerate(self.shape(name))
+        )
+
+    def joined(self, sizes: Iterable[Any]) -> str:
+        """Numbers and Sizes as one value, as Reshape, Expand and Resize take it."""
+        return joined(self, list(sizes))
 
     def varies(self, name: str, *axes: int) -> str:
         """Note that the data decides the size of these axes of a value, such as how much was found; its name."""

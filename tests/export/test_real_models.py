@@ -50,6 +50,23 @@ def test_every_blob_agrees_with_onnx_runtime(model, tmp_path):
     assert result.parity.difference < 1e-4 and result.parity.constant == ()
 
 
+OPEN = [("mtcnn/det1", ["batch", "image"]), ("mtcnn/det2", ["batch"]), ("mtcnn/det3", ["batch"])]
+OPEN += [("wechat_qr/detect", ["batch", "image"]), ("wechat_qr/sr", ["batch", "image"])]
+
+
+@pytest.mark.parametrize(("model", "dynamic"), OPEN, indirect=["model"])
+def test_sizes_stay_open_where_the_net_allows(model, dynamic):
+    net = model[1]
+    exported = build(net, dynamic=dynamic)
+    ((name, top),) = exported.inputs.items()
+    shape, rng = net.tops[top[0]][top[1]].shape, np.random.default_rng(0)
+    sizes = [(40, 56), (65, 33)] if "image" in dynamic else [shape[2:]] * 2
+    feeds = [
+        {name: rng.standard_normal((n, shape[1], *size), np.float32)} for n, size in zip((1, 3), sizes, strict=True)
+    ]
+    assert verify(net, exported, feeds=feeds, every=True).difference < 1e-4
+
+
 @pytest.mark.parametrize(
     ("model", "wrong", "layer"),
     [("mtcnn/det1", "PReLU2/slope", "PReLU2"), ("mtcnn/det3", "conv5/0", "conv5")],

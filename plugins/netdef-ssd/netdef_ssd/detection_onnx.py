@@ -25,8 +25,8 @@ class _Detection:
     def __init__(self, layer: Any, graph: Any, inputs: list[str]):
         self.layer, self.param, self.graph = layer, layer.param, graph
         self.loc, self.conf, self.prior = inputs[:3]
-        self.n = graph.shape(self.loc)[0]
-        self.priors = graph.shape(self.prior)[2] // 4
+        self.n = graph.sizes(self.loc)[0]
+        self.priors = graph.sizes(self.prior)[2] // 4
         self.labels = layer.labels
         self.shared = layer.sets == 1
 
@@ -35,8 +35,8 @@ class _Detection:
         named = [x if x is None or isinstance(x, str) else self.graph.const(x) for x in inputs]
         return self.graph.op(kind, named, **settings)
 
-    def shaped(self, x: str, *shape: int) -> str:
-        return str(self.op("Reshape", x, np.array(shape)))
+    def shaped(self, x: str, *shape: Any) -> str:
+        return str(self.op("Reshape", x, self.graph.joined(shape)))
 
     def cut(self, x: str, axis: int, start: int, end: int) -> str:
         return str(self.op("Slice", x, *(np.array([v]) for v in (start, end, axis))))
@@ -76,17 +76,27 @@ class _Detection:
         x = self.shaped(self.conf, self.n, self.priors, self.param.num_classes)
         x = self.op("Gather", self.op("Transpose", x, perm=[0, 2, 1]), np.array(self.labels), axis=1)
         x = self.sure(x)
-        if -1 < self.layer.top_k < self.priors:
-            values, places = self.op("TopK", x, np.array([self.layer.top_k]), axis=2, outputs=2)
-            x = self.op("ScatterElements", self.lowest(self.priors), places, values, axis=2)
+        if keep := self.fewer(self.layer.top_k, self.priors):
+            values, places = self.op("TopK", x, keep, axis=2, outputs=2)
+            x = self.op("ScatterElements", self.lowest(), places, values, axis=2)
         return str(x)
+
+    def fewer(self, keep: int, count: Any) -> str:
+        """How many of `count` stay, as a value; none where all do."""
+        if isinstance(count, int):
+            return str(self.graph.joined([keep])) if -1 < keep < count else ""
+        return str(self.op("Min", np.array([keep]), self.graph.joined([count]))) if keep > -1 else ""
 
     def sure(self, scores: str) -> str:
         """(N, L, P) without the scores that do not count."""
         return scores
 
-    def lowest(self, priors: int) -> np.ndarray:
-        return np.full((self.n, len(self.labels), priors), ALL, np.float32)
+    def lowest(self) -> str:
+        """(N, L, P)"""
+        return self.filled(ALL, self.n, len(self.labels), self.priors)
+
+    def filled(self, x: float, *shape: Any) -> str:
+        return str(self.op("Expand", np.float32(x), self.graph.joined(shape)))
 
     def solid(self, boxes: str) -> str:
         """Boxes turned inside out have no area in SSD; ONNX would turn them back."""
@@ -101,7 +111,7 @@ class _Detection:
         labels, solid = len(self.labels), self.solid(boxes)
         if not self.shared:  # NonMaxSuppression has one set of boxes for an image: every label is an image of its own
             solid, scores = self.shaped(solid, -1, self.priors, 4), self.shaped(scores, -1, 1, self.priors)
-        limits = (np.array([self.priors]), np.float32(self.param.nms_param.nms_threshold).reshape(1))
+        limits = (self.graph.joined([self.priors]), np.float32(self.param.nms_param.nms_threshold).reshape(1))
         found = self.op("NonMaxSuppression", solid, scores, *limits, np.array([self.layer.threshold], np.float32))
         if self.shared:
             return str(found)
@@ -111,13 +121,14 @@ class _Detection:
 
     def best(self, chosen: str, scores: str) -> str:
         """Of these the keep_top_k best of each image, in the order they are in."""
-        keep, count = self.param.keep_top_k, len(self.labels) * self.priors
-        if not -1 < keep < count:
+        count = self.priors * len(self.labels)
+        keep = self.fewer(self.param.keep_top_k, count)
+        if not keep:
             return chosen
-        running = self.op("ScatterND", self.lowest(self.priors), chosen, self.op("GatherND", scores, chosen))
-        _, places = self.op("TopK", self.shaped(running, self.n, count), np.array([keep]), axis=1, outputs=2)
-        ones = np.ones((self.n, keep), np.float32)
-        marked = self.op("ScatterElements", np.zeros((self.n, count), np.float32), places, ones, axis=1)
+        running = self.op("ScatterND", self.lowest(), chosen, self.op("GatherND", scores, chosen))
+        best, places = self.op("TopK", self.shaped(running, self.n, count), keep, axis=1, outputs=2)
+        ones = self.op("Expand", np.float32(1), self.op("Shape", best))
+        marked = self.op("ScatterElements", self.filled(0, self.n, count), places, ones, axis=1)
         marked = self.op("GatherND", self.shaped(marked, self.n, len(self.labels), self.priors), chosen)
         return str(self.op("Compress", chosen, self.op("Cast", marked, to=9), axis=0))
 
@@ -134,13 +145,17 @@ class _Detection:
         return self.graph.varies(self.shaped(self.or_nothing(found), 1, 1, -1, 7), 2)
 
     def or_nothing(self, found: str) -> str:
-        from netdef_ssd.detection_output import nothing
-
-        count = self.cut(self.op("Shape", found), 0, 0, 1)
-        absent = self.op("Expand", self.op("Equal", count, np.array([0])), np.array([self.n]))
+        n, count = self.graph.joined([self.n]), self.cut(self.op("Shape", found), 0, 0, 1)
+        absent = self.op("Expand", self.op("Equal", count, np.array([0])), n)
         present = self.op("Expand", np.array([True]), count)
-        both = self.op("Concat", found, nothing(self.n).astype(np.float32), axis=0)
+        both = self.op("Concat", found, self.nothing(n), axis=0)
         return str(self.op("Compress", both, self.op("Concat", present, absent, axis=0), axis=0))
+
+    def nothing(self, n: str) -> str:
+        """A row for each image: its number, and six times -1."""
+        numbers = self.op("Range", np.int64(0), self.op("Squeeze", n), np.int64(1))
+        first = self.op("Unsqueeze", self.op("Cast", numbers, to=1), np.array([1]))
+        return str(self.op("Pad", first, np.array([0, 0, 0, 6]), np.float32(-1)))
 
 
 class _Refined(_Detection):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+from netdef_ssd import prior_box_onnx
 
 Array = np.ndarray
 Places = tuple[tuple[float, float, float, float], ...]
@@ -89,7 +90,15 @@ class PriorBox(ParameterFree):
                 blob.diff[...] = 0
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
-        return [graph.const(self.priors(*map(graph.shape, inputs)), "priors")]
+        """A constant, unless a size that counts stays open."""
+        layer, image = map(graph.sizes, inputs)
+        sizes = (*layer[2:], *(self.image or image[2:]))
+        if all(isinstance(size, int | float) for size in sizes):
+            return [graph.const(self.priors(*map(graph.shape, inputs)), "priors")]
+        places = tuple(self.placed(*side) for side in self.sides)
+        return [
+            prior_box_onnx.build(graph, sizes, self.step, self.param.offset, places, self.param.clip, self.variance)
+        ]
 
 
 class FaceBoxesPriorBox(PriorBox):

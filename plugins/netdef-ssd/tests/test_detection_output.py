@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import ssd_oracles as oracles
-from ssd_nets import fed, options
+from ssd_nets import fed, net, options
 
 from netdef import export, prototxt, registry
 from netdef.errors import ExportError, LayerError
@@ -92,6 +92,42 @@ def test_the_model_gives_the_same_rows(name):
     dims = exported.model.graph.output[0].type.tensor_type.shape.dim
     assert [d.dim_param or d.dim_value for d in dims] == [1, 1, "y/2", 7]
     export.verify(built, exported, feeds=list(found.values()))
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "shrinks" not in name])
+def test_a_model_of_an_open_batch_gives_the_same_rows(name):
+    text, settings = CASES[name]
+    given = inputs(sets=settings.get("sets", 1))
+    built = fed(text, given, dtype=np.float32)
+    exported = export.build(built, dynamic=["batch"])
+    sizes = exported.model.graph.input[0].type.tensor_type.shape.dim
+    assert sizes[0].dim_param == "batch"
+    many = {name: np.concatenate([given[name], given[name][:1] + np.float32(0.05)]) for name in ("loc", "conf")}
+    feeds = [given | {name: x[:n] for name, x in many.items()} for n in (1, 2, 3)]
+    export.verify(built, exported, feeds=feeds)
+
+
+@pytest.mark.parametrize("nms", ["", "top_k: 20"])
+def test_a_model_of_an_open_image_has_as_many_priors(nms):
+    """At sizes with fewer and with more priors than the numbers of boxes that stay."""
+    text = f"""
+    layer {{ name: "prior" type: "PriorBox" bottom: "map" bottom: "map" top: "prior"
+      prior_box_param {{ min_size: 2 max_size: 3 img_size: 9 }} }}
+    layer {{ name: "turned" type: "Permute" bottom: "map" top: "turned" permute_param {{ order: 0 order: 2 order: 3 }} }}
+    layer {{ name: "parts" type: "Slice" bottom: "turned" top: "loc4" top: "conf4"
+      slice_param {{ axis: 3 slice_point: 8 }} }}
+    layer {{ name: "loc" type: "Flatten" bottom: "loc4" top: "loc" }}
+    layer {{ name: "conf" type: "Flatten" bottom: "conf4" top: "conf" }}
+    layer {{ name: "found" bottom: "loc" bottom: "conf" bottom: "prior" top: "y" {layer(nms=nms, keep_top_k=40)} }}"""
+    shape = "dim: 1 dim: 14 dim: 3 dim: 4"
+    built = net(
+        f'layer {{ name: "map" type: "Input" top: "map" input_param {{ shape {{ {shape} }} }} }} {text}',
+        dtype=np.float32,
+    )
+    exported = export.build(built, dynamic=["image", "batch"])
+    rng = np.random.default_rng(0)
+    feeds = [{"map": rng.standard_normal((n, 14, h, w), np.float32)} for n, h, w in ((1, 2, 1), (2, 3, 4), (2, 5, 6))]
+    export.verify(built, exported, feeds=feeds, every=True)
 
 
 REGIONS = """

@@ -5,7 +5,7 @@ import pytest
 import ssd_oracles as oracles
 from ssd_nets import fed, options
 
-from netdef import registry
+from netdef import export, registry
 from netdef.errors import LayerError
 from netdef.registry import Registry, Settings
 
@@ -20,9 +20,13 @@ OPTIONS = {
 }
 
 
-def run(given):
+def net(given, dtype=np.float64):
     layer = f'type: "PriorBox" prior_box_param {{ {options(given)} }}'
-    return fed(layer, {"x": np.zeros((2, 3, 3, 4)), "image": np.zeros((2, 3, 30, 44))}).blobs["y"].data
+    return fed(layer, {"x": np.zeros((2, 3, 3, 4)), "image": np.zeros((2, 3, 30, 44))}, dtype=dtype)
+
+
+def run(given):
+    return net(given).blobs["y"].data
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -31,6 +35,21 @@ def test_boxes(name):
     got = run(OPTIONS[name])
     assert got.shape == (1, 2, want.size)
     assert got[0, 0].reshape(-1, 4) == pytest.approx(want, abs=1e-6)  # options are float32
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("variance", [[], [0.1, 0.2, 0.3, 0.4]])
+def test_a_model_counts_them_where_sizes_are_open(name, variance):
+    built = net(OPTIONS[name] | {"variance": variance}, np.float32)
+    assert export.verify(built, export.build(built, dynamic=["image"])).runs > 5
+
+
+@pytest.mark.parametrize("size", [{"img_size": 60}, {"img_h": 60, "img_w": 50}])
+def test_a_model_may_leave_the_map_open_for_one_image(size):
+    built = net({"min_size": [9]} | size, np.float32)
+    exported = export.build(built, dynamic=["image"])
+    assert [value.name for value in exported.model.graph.input] == ["x"]
+    export.verify(built, exported)
 
 
 def test_more_of_the_small_squares(monkeypatch):
