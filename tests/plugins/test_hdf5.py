@@ -1,15 +1,17 @@
 """HDF5Data resumes bit for bit; HDF5Output writes what HDF5Data reads."""
 
+import logging
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from nets import fed, net
+from streams import passes, refusal
 
 from netdef import files
 from netdef.errors import LayerError, NetdefError, SourceError
-from netdef.sources import hdf5_output
+from netdef.sources import hdf5, hdf5_output
 
 DIGITS = Path(__file__).parents[2] / "models" / "digits"
 
@@ -157,3 +159,44 @@ def test_what_does_not_fit_the_file_leaves_it_whole(tmp_path):
     with pytest.raises(SourceError, match=r"records of 'label' have shape \(2,\), but \(1,\)"):
         hdf5_output.append(tmp_path / "o.h5", {"data": np.ones((2, 3)), "label": np.ones((2, 2))})
     assert (tmp_path / "o.h5").read_bytes() == whole
+
+
+def test_an_hdf5_file_removed_between_epochs(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5.Reader.__init__, "__defaults__", (np.float32, None, False, 0))  # keep nothing in memory
+    for i in range(2):
+        with h5py.File(tmp_path / f"{i}.h5", "w") as f:
+            f["x"] = np.full((4, 2), i)
+    (tmp_path / "list.txt").write_text("0.h5\n1.h5\n")
+    made = net(
+        f'layer {{ name: "h" type: "HDF5Data" top: "x" data_param {{ prefetch: 0 }} '
+        f'hdf5_data_param {{ source: "{tmp_path}/list.txt" batch_size: 4 }} }}'
+    )
+    assert passes(made, 2, "x")[:, 0, 0].tolist() == [0, 1]
+    (tmp_path / "0.h5").unlink()
+    with pytest.raises(SourceError, match=r"layer 'h' \(HDF5Data\): .*0.h5: no such file"):
+        made.forward()
+
+
+def test_an_hdf5_file_that_cannot_be_read_is_left_out(tmp_path, caplog):
+    for i in range(3):
+        with h5py.File(tmp_path / f"{i}.h5", "w") as f:
+            f["x"] = np.arange(4 + i) + 10 * i
+    (tmp_path / "0.h5").unlink()
+    raw = (tmp_path / "1.h5").read_bytes()
+    (tmp_path / "list.txt").write_text("0.h5\n1.h5\n2.h5\n")
+    text = (
+        'layer {{ name: "h" type: "HDF5Data" top: "x" data_param {{ prefetch: 0 }} '
+        f'hdf5_data_param {{{{ source: "{tmp_path}/list.txt" batch_size: 4 {{}} }}}} }}}}'
+    )
+    assert "no file '0.h5'" in refusal(text.format(""))
+    with caplog.at_level(logging.WARNING, "netdef"):
+        made = net(text.format("skip_bad: true"))
+        assert made.layers[0].size == 11
+        (tmp_path / "1.h5").write_bytes(raw[:-20])  # before its first row was asked for
+        assert (
+            passes(made, 4, "x").ravel().tolist() == [20, 21, 22, 23, 24, 20, 21, 22, 23, 24, 25, *range(20, 25)][:16]
+        )
+    assert [m.split(":")[0] for m in caplog.messages] == ["left out", "left out"]
+    assert "0.h5: no such file (1 of 3" in caplog.messages[0] and "1.h5: cannot be read" in caplog.messages[1]
+    (tmp_path / "2.h5").unlink()
+    assert "no such file; " in refusal(text.format("skip_bad: true"))
