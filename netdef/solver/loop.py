@@ -59,22 +59,9 @@ class Solver:
         self._settings: dict[str, Any] = {"dtype": dtype, "allow_code": allow_code, "plan": plan}
         self._settings |= {"registry": self.registry, "seed": self.seed}
         self._level, self._stages = level, tuple(stages)
-        base = path.parent if path is not None else None
-        self.net = train_net(param, base, self.registry, self._build)
-        self.epoch_length = epochs.batches(self.net) / max(1, param.iter_size)
-        """Iterations in an epoch; 0 where no source knows its size."""
-        self.param = param = epochs.in_iterations(param, self.epoch_length)
-        self.test_nets = test_nets(param, base, self.registry, self._build)
-        for net in self.test_nets:
-            net.share_with(self.net)
-        self.test_iter = [epochs.test_batches(n, net) for n, net in zip(param.test_iter, self.test_nets, strict=True)]
-        found = self.registry.find("rules", param.type)
-        self._naming_the_rule = naming(f"solver type '{param.type}'", found)
-        with self._naming_the_rule():
-            self.rule = found.thing(param)
-        self.schedule = schedule(param, self.registry)
-        self.updater = Updater(param, self.rule, self.net.parameters)
-        self.judge = Judge(param, self.test_nets[0]) if self.test_nets else None
+        self._make_nets(param, path.parent if path is not None else None)
+        self._make_step()
+        param = self.param
         self.iter = self.recoveries = 0
         self.losses: deque[float] = deque(maxlen=max(1, param.average_loss))
         self.observers: list[Any] = [Observer(o, self.registry.settings.strict) for o in self.registry.observers]
@@ -95,6 +82,28 @@ class Solver:
             check_writable(self.prefix)
         if len(param.weights):
             self.load_weights([name for given in param.weights for name in given.split(",") if name.strip()])
+
+    def _make_nets(self, param: Any, base: Path | None) -> None:
+        """The net to train and those to test on, and the settings with iterations where epochs were given."""
+        self.net = train_net(param, base, self.registry, self._build)
+        self.epoch_length = epochs.batches(self.net) / max(1, param.iter_size)
+        """Iterations in an epoch; 0 where no source knows its size."""
+        self.param = epochs.in_iterations(param, self.epoch_length)
+        self.test_nets = test_nets(self.param, base, self.registry, self._build)
+        for net in self.test_nets:
+            net.share_with(self.net)
+        given = zip(self.param.test_iter, self.test_nets, strict=True)
+        self.test_iter = [epochs.test_batches(n, net) for n, net in given]
+
+    def _make_step(self) -> None:
+        """What becomes of the gradients: rate and rule, found by their names."""
+        found = self.registry.find("rules", self.param.type)
+        self._naming_the_rule = naming(f"solver type '{self.param.type}'", found)
+        with self._naming_the_rule():
+            self.rule = found.thing(self.param)
+        self.schedule = schedule(self.param, self.registry)
+        self.updater = Updater(self.param, self.rule, self.net.parameters)
+        self.judge = Judge(self.param, self.test_nets[0]) if self.test_nets else None
 
     @classmethod
     def read(cls, path: Path | str, registry: registries.Registry | None = None, **settings: Any) -> "Solver":
