@@ -33,9 +33,7 @@ class Size:
     __radd__, __rmul__ = __add__, __mul__
 
     def __bool__(self) -> bool:
-        raise ExportError(
-            "its ONNX form asks for a size that shall stay open; export it at one size, without --dynamic"
-        )
+        raise ExportError("its ONNX form depends on a size that shall stay open; export it without --dynamic")
 
     def _with(self, op: str, a: Any, b: Any) -> "Size":
         return Size(self.graph, self.graph.op(op, [value(self.graph, a), value(self.graph, b)]))

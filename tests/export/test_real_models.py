@@ -61,9 +61,8 @@ def test_sizes_stay_open_where_the_net_allows(model, dynamic):
     ((name, top),) = exported.inputs.items()
     shape, rng = net.tops[top[0]][top[1]].shape, np.random.default_rng(0)
     sizes = [(40, 56), (65, 33)] if "image" in dynamic else [shape[2:]] * 2
-    feeds = [
-        {name: rng.standard_normal((n, shape[1], *size), np.float32)} for n, size in zip((1, 3), sizes, strict=True)
-    ]
+    wanted = [(n, shape[1], *size) for n, size in zip((1, 3), sizes, strict=True)]
+    feeds = [{name: rng.standard_normal(size, np.float32)} for size in wanted]
     assert verify(net, exported, feeds=feeds, every=True).difference < 1e-4
 
 

@@ -96,9 +96,8 @@ class PriorBox(ParameterFree):
         if all(isinstance(size, int | float) for size in sizes):
             return [graph.const(self.priors(*map(graph.shape, inputs)), "priors")]
         places = tuple(self.placed(*side) for side in self.sides)
-        return [
-            prior_box_onnx.build(graph, sizes, self.step, self.param.offset, places, self.param.clip, self.variance)
-        ]
+        how = (self.step, self.param.offset, places, self.param.clip, self.variance)
+        return [prior_box_onnx.build(graph, sizes, *how)]
 
 
 class FaceBoxesPriorBox(PriorBox):

@@ -113,17 +113,16 @@ def test_a_model_of_an_open_image_has_as_many_priors(nms):
     text = f"""
     layer {{ name: "prior" type: "PriorBox" bottom: "map" bottom: "map" top: "prior"
       prior_box_param {{ min_size: 2 max_size: 3 img_size: 9 }} }}
-    layer {{ name: "turned" type: "Permute" bottom: "map" top: "turned" permute_param {{ order: 0 order: 2 order: 3 }} }}
+    layer {{ name: "turned" type: "Permute" bottom: "map" top: "turned"
+      permute_param {{ order: 0 order: 2 order: 3 }} }}
     layer {{ name: "parts" type: "Slice" bottom: "turned" top: "loc4" top: "conf4"
       slice_param {{ axis: 3 slice_point: 8 }} }}
     layer {{ name: "loc" type: "Flatten" bottom: "loc4" top: "loc" }}
     layer {{ name: "conf" type: "Flatten" bottom: "conf4" top: "conf" }}
     layer {{ name: "found" bottom: "loc" bottom: "conf" bottom: "prior" top: "y" {layer(nms=nms, keep_top_k=40)} }}"""
     shape = "dim: 1 dim: 14 dim: 3 dim: 4"
-    built = net(
-        f'layer {{ name: "map" type: "Input" top: "map" input_param {{ shape {{ {shape} }} }} }} {text}',
-        dtype=np.float32,
-    )
+    data = f'layer {{ name: "map" type: "Input" top: "map" input_param {{ shape {{ {shape} }} }} }}'
+    built = net(data + text, dtype=np.float32)
     exported = export.build(built, dynamic=["image", "batch"])
     rng = np.random.default_rng(0)
     feeds = [{"map": rng.standard_normal((n, 14, h, w), np.float32)} for n, h, w in ((1, 2, 1), (2, 3, 4), (2, 5, 6))]
