@@ -25,6 +25,7 @@ class InnerProduct(Layer):
 
     type = "InnerProduct"
     options = "inner_product_param"
+    absorbs = ("rectified",)
 
     def setup(self, bottom_shapes):
         n, x = self.param.num_output, bottom_shapes[0]
@@ -51,10 +52,12 @@ class InnerProduct(Layer):
         return w.T if self.param.transpose else w
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        w = self._matrix()
-        multiply(as_rows(bottom[0].data, w.shape[1]), w.T, as_rows(top[0].data, w.shape[0]))
-        if self.param.bias_term:
-            top[0].data[...] += self.blobs[1].data
+        self.forward_then(bottom, top, None, False)
+
+    def forward_then(self, bottom, top, affine, rectified):
+        w, b = self._matrix(), self.blobs[1].data if self.param.bias_term else None
+        x, y = as_rows(bottom[0].data, w.shape[1]), as_rows(top[0].data, w.shape[0])
+        multiply(x, w.T, y, b, rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         w = self._matrix()
@@ -108,16 +111,33 @@ def as_rows(x: np.ndarray, width: int) -> np.ndarray:
     return x.reshape(x.size // width, width)
 
 
-def multiply(x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
+def multiply(x: np.ndarray, w: np.ndarray, y: np.ndarray, b: np.ndarray | None = None, rectified: bool = False) -> None:
+    """y = x w + b (or None), with w or its transpose contiguous; `rectified`, the larger of that and 0."""
+    from .kernels import inner
+
+    if is_large(x.shape, w.shape[1]) and inner.suits(x, w.T):
+        inner.dots(x, w.T, y, b, rectified)
+        return
+    product(x, w, y)
+    if b is not None:
+        y += b
+    if rectified:
+        np.maximum(y, 0, out=y)
+
+
+def is_large(shape: tuple[int, ...], n: int) -> bool:
+    """Whether a product of a matrix of this shape with one of n columns is worth a second thread."""
+    return math.prod(shape) * n >= SMALL
+
+
+def product(x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
     """y = x w, with w or its transpose contiguous."""
     from .kernels import inner, threads
 
-    if inner.suits(x, w):
-        inner.mix(x, w, y)
-    elif inner.suits(x, w.T):
-        inner.dots(x, w.T, y)
-    elif x.size * w.shape[1] < SMALL:
+    if not is_large(x.shape, w.shape[1]):
         np.matmul(x, w, out=y)
+    elif inner.suits(x, w):
+        inner.mix(x, w, y)
     elif w.shape[1] > len(x):  # BLAS is quicker with the larger matrix first
 
         def columns(i: int, j: int) -> None:
@@ -129,10 +149,10 @@ def multiply(x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
 
 
 def add_product(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-    """out += a^T b, by BLAS some rows at a time."""
+    """out += a^T b, where it is no task for the kernels by BLAS some rows at a time."""
     from .kernels import inner, threads
 
-    if inner.suits(b, out):
+    if is_large(a.shape, out.shape[1]) and inner.suits(b, out):
         return inner.update(a, b, out)
     step = max(1, BLOCK // out.shape[1])
     product = np.multiply if len(a) == 1 else np.matmul  # NumPy has no quick outer product
@@ -142,10 +162,10 @@ def add_product(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
             part = slice(i, min(i + step, last))
             out[part] += product(a[:, part].T, b)
 
-    if len(a) * out.size < SMALL:
-        rows(0, len(out))
-    else:
+    if is_large(a.shape, out.shape[1]):
         threads.share(rows, len(out))
+    else:
+        rows(0, len(out))
 
 
 class Embed(Layer):

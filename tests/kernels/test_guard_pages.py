@@ -56,7 +56,7 @@ def pool(x, kernel, stride, pad):
 
 def multiply(n, m, k):
     x, w, y, dx, dw = full(n, k), full(m, k), empty((n, m)), empty((n, k)), full(m, k)
-    inner.dots(x, w, y)
+    inner.dots(x, w, y, full(m), relu=True)
     inner.mix(y, w, dx)
     inner.update(y, x, dw)
     return y, dx, dw
@@ -92,6 +92,7 @@ CASES = {
         ("pool", (1, 1, 1, 1), (1, 1), (1, 1), (0, 0)),
     ],
     "small batches": [("multiply", 4, 67, 131), ("multiply", 23, 49, 67), ("multiply", 24, 65, 64)],
+    "larger batches": [("multiply", 49, 67, 131), ("multiply", 130, 8, 16), ("multiply", 64, 33, 257)],
     "every element": [("pointwise", 2, 7, 5, 9), ("pointwise", 1, 33, 3, 61), ("pointwise", 3, 2, 1, 2)],
 }  # fmt: skip
 

@@ -1,16 +1,20 @@
-"""Products of a small batch with a large matrix, against float64."""
+"""Products of a batch with a matrix, against float64."""
 
 import numpy as np
 import pytest
 from netdef_plugins.kernels import inner
 from netdef_plugins.kernels.simd import VL
+from netdef_plugins.kernels.tile import MR
 
 SHAPES = [
     (inner.LEAST, 2 * VL, 2 * VL),
     (5, 3 * VL + 1, 2 * VL + 15),
     (VL, 8 * VL, 16 * VL),
     (VL + 1, 8 * VL + 3, 4096 + 7),
-    (inner.MOST, 17 * VL + 5, 33 * VL + 1),
+    (inner.OPEN, 17 * VL + 5, 33 * VL + 1),
+    (inner.OPEN + 1, 3 * inner.ROWS + 9, 2 * inner.COLUMNS + 17),
+    (2 * inner.MOST + 5, MR, VL),
+    (inner.MOST, inner.STEPS + 1, 4 * VL + 3),
 ]
 
 
@@ -40,3 +44,21 @@ def test_a_record_gives_the_same_wherever_it_stands():
     inner.dots(x, w, y)
     inner.dots(x[::-1].copy(), w, back)
     assert np.array_equal(y, back[::-1])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_bias_and_a_rectifier_on_the_way(shape):
+    n, m, k = shape
+    rng = np.random.default_rng(1)
+    x, w, b = (rng.standard_normal(s, np.float32) for s in ((n, k), (m, k), m))
+    x[n // 2, 0] = np.nan
+    plain, biased, both, rectified = (np.empty((n, m), np.float32) for _ in range(4))
+    inner.dots(x, w, plain)
+    inner.dots(x, w, biased, b)
+    inner.dots(x, w, both, b, relu=True)
+    inner.dots(x, w, rectified, relu=True)
+    assert np.isnan(plain[n // 2]).all()
+    assert np.isfinite(np.delete(plain, n // 2, 0)).all()
+    assert np.array_equal(biased, plain + b, equal_nan=True)
+    assert np.array_equal(both, np.maximum(biased, 0), equal_nan=True)
+    assert np.array_equal(rectified, np.maximum(plain, 0), equal_nan=True)

@@ -50,6 +50,25 @@ def test_inner_product(shape, axis, n, bias, transpose, dtype):
 
 
 @pytest.mark.parametrize("transpose", ["true", "false"])
+@pytest.mark.parametrize("batch", [1, 3, 20, 64, 200])
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_products_of_any_batch_are_rectified_along(batch, transpose, dtype):
+    x = RNG.standard_normal((batch, 700))
+    options = f"num_output: 530 transpose: {transpose} bias_filler {{ type: 'gaussian' }}"
+    made = made_of(RNG, "InnerProduct", f"inner_product_param {{ {options} }}", {"x": x}, dtype)
+    pulls, layer = run(RNG, made), made.layers[-1]
+    w, b = (blob.data.astype("d") for blob in layer.blobs)
+    w = w.T if transpose == "true" else w
+    dw = layer.blobs[0].diff.T if transpose == "true" else layer.blobs[0].diff
+    y = made.blobs["y"].data.copy()
+    layer.forward_then([made.blobs["x"]], [made.blobs["y"]], None, True)
+    pairs = (y, x @ w.T + b), (made.blobs["x"].diff, pulls @ w), (dw, pulls.T @ x)
+    for got, want in pairs:
+        np.testing.assert_allclose(got, want, rtol=0, atol=(1e-4 if dtype == "f" else 1e-12) * np.abs(want).max())
+    np.testing.assert_array_equal(made.blobs["y"].data, np.maximum(y, 0))
+
+
+@pytest.mark.parametrize("transpose", ["true", "false"])
 @pytest.mark.parametrize("batch", [1, 2])
 def test_weight_gradients_larger_than_a_block_add_up(batch, transpose):
     x = RNG.standard_normal((batch, 1500))

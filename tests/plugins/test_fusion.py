@@ -30,6 +30,7 @@ NETS = {
     "apart": convolution(top="c") + layer("BatchNorm", "c", "n") + layer("Bias", "n", "b") + layer("ReLU", "b", "a"),
     "a leak": convolution() + layer("ReLU", "a", "a", "relu_param { negative_slope: 0.1 }"),
     "normalization first": layer("BatchNorm", "x", "a") + BEHIND + RELU,
+    "product": layer("InnerProduct", "x", "a", "inner_product_param { num_output: 40 }") + RELU,
     "sum": convolution(top="c") + layer("Eltwise", 'c" bottom: "x', "a") + RELU,
 }  # fmt: skip
 
