@@ -38,49 +38,73 @@ def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return out
 
 
+@dataclass
+class _Axes:
+    """What the plane shows: x0 to x1 and y0 to y1, y in decades where `log`."""
+
+    x0: float
+    x1: float
+    y0: float
+    y1: float
+    y_ticks: list[float]
+    log: bool
+
+    @classmethod
+    def around(cls, points: Sequence[tuple[float, float]], log: bool) -> "_Axes":
+        xs, ys = [x for x, _ in points], [math.log10(y) if log else y for _, y in points]
+        x0, x1 = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
+        ticks = _decades(min(ys), max(ys)) if log else _ticks(min(ys), max(ys))
+        return cls(x0, x1, min([*ys, ticks[0]]), max([*ys, ticks[-1]]), ticks, log)
+
+    def across(self, x: float) -> float:
+        return LEFT + (x - self.x0) / (self.x1 - self.x0) * (WIDTH - LEFT - RIGHT)
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        return self.across(x), self.down(math.log10(y) if self.log else y)
+
+    def down(self, y: float) -> float:
+        return HEIGHT - BOTTOM - (y - self.y0) / ((self.y1 - self.y0) or 1) * (HEIGHT - TOP - BOTTOM)
+
+    def drawn(self, x_label: str) -> str:
+        """The grid and the numbers beside it."""
+        parts = []
+        for tick in self.y_ticks:
+            y, text = self.down(tick), f"{10**tick:g}" if self.log else f"{tick:.4g}"
+            parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+            parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
+        bottom = HEIGHT - BOTTOM + 16
+        for tick in _ticks(self.x0, self.x1):
+            if self.x0 <= tick <= self.x1:
+                parts.append(f'<text x="{self.across(tick):.1f}" y="{bottom}" text-anchor="middle">{tick:g}</text>')
+        middle = (LEFT + WIDTH - RIGHT) / 2
+        return "".join(parts) + f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>'
+
+
 def chart(curves: Sequence[Curve], x_label: str, y_label: str, log: bool = False, mark: float | None = None) -> str:
     """Curves over one pair of axes; `mark` is an x that deserves a line. Empty where there is nothing to draw."""
     drawn = [(c, [p for p in thinned(c.points) if p[1] > 0 or not log]) for c in curves]
     drawn = [(c, points) for c, points in drawn if points]
     if not drawn:
         return ""
-    xs = [x for _, points in drawn for x, _ in points]
-    ys = [math.log10(y) if log else y for _, points in drawn for _, y in points]
-    x0, x1 = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
-    y_ticks = _decades(min(ys), max(ys)) if log else _ticks(min(ys), max(ys))
-    y0, y1 = min([*ys, y_ticks[0]]), max([*ys, y_ticks[-1]])
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        y = math.log10(y) if log else y
-        across = LEFT + (x - x0) / (x1 - x0) * (WIDTH - LEFT - RIGHT)
-        return across, HEIGHT - BOTTOM - (y - y0) / ((y1 - y0) or 1) * (HEIGHT - TOP - BOTTOM)
-
+    axes = _Axes.around([p for _, points in drawn for p in points], log)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(y_label)} over {escape(x_label)}">']
-    for tick in y_ticks:
-        _, y = place(x0, 10**tick if log else tick)
-        text = f"{10**tick:g}" if log else f"{tick:.4g}"
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    for tick in _ticks(x0, x1):
-        if x0 <= tick <= x1:
-            x, _ = place(tick, 10**y0 if log else y0)
-            parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{tick:g}</text>')
-    parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>'
-    )
-    if mark is not None and x0 <= mark <= x1:
-        x, _ = place(mark, 10**y0 if log else y0)
-        parts.append(f'<path class="mark" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"><title>best at {mark:g}</title></path>')
+    parts.append(axes.drawn(x_label))
+    if mark is not None and axes.x0 <= mark <= axes.x1:
+        line = f"M{axes.across(mark):.1f} {TOP}V{HEIGHT - BOTTOM}"
+        parts.append(f'<path class="mark" d="{line}"><title>best at {mark:g}</title></path>')
     for (curve, points), color in zip(drawn, _colors([c for c, _ in drawn]), strict=True):
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in points))
-        style = 'stroke-width="1" opacity="0.35"' if curve.faint else 'stroke-width="2"'
-        parts.append(
-            f'<polyline points="{line}" stroke="{color}" {style}><title>{escape(curve.label)}</title></polyline>'
-        )
-        if len(points) == 1:
-            x, y = place(*points[0])
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>')
+        parts.append(_line(curve, [axes.place(*p) for p in points], color))
     return "".join(parts) + "</svg>" + _legend([c for c, _ in drawn])
+
+
+def _line(curve: Curve, places: Sequence[tuple[float, float]], color: str) -> str:
+    style = 'stroke-width="1" opacity="0.35"' if curve.faint else 'stroke-width="2"'
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    line = f'<polyline points="{points}" stroke="{color}" {style}><title>{escape(curve.label)}</title></polyline>'
+    if len(places) > 1:
+        return line
+    x, y = places[0]
+    return f'{line}<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>'
 
 
 def _colors(curves: Sequence[Curve]) -> list[str]:
