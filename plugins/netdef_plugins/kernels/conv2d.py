@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import conv_nd, depthwise, pointwise, threads, winograd_plan
+from . import conv_nd, depthwise, pointwise, threads, winograd, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block, pack_weights
 from .native import Task
-from .plan import PLAIN, End, Grid, Plan, correlation
+from .plan import End, Grid, Plan, correlation
 from .tile import MR
 from .weights import add_shares, sum_channels, sum_share
 
@@ -17,32 +17,34 @@ Pair = tuple[int, int]
 
 
 class Pass(NamedTuple):
-    """One run of a core: its plan, and which taps of the weights it uses; None: Winograd's, with all of them."""
+    """One run of a core: its plan, the taps that it wants packed (None: it reads w as it lies), and whether Winograd's
+    meets them backwards."""
 
     plan: Plan
-    picks: np.ndarray | None
+    picks: np.ndarray | None = None
     flip: bool = False
     block: Task = correlate_block
-
-
-def _pointwise(n: int, groups: int, channels: int, rows: int, plane: int, end: End = PLAIN) -> Pass:
-    plan = pointwise.plan(n, groups, channels, rows, plane, end)
-    return Pass(plan, np.zeros(1, np.int64), block=pointwise.multiply_image)
 
 
 def correlate(x, w, factor, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
     """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
     plan, picks, flip, block = one
-    if picks is None:
+    if block is winograd.convolve_block:
         return winograd_plan.convolve(x, w, factor, bias, y, plan, rows, channels, groups, across, along, flip)
-    a = threads.scratch("weights", groups * plan.tiles * MR * channels * picks.size)
+    a = w if picks is None else _packed(w, picks, plan.tiles, rows, channels, groups, across, along)
+    work = threads.scratch("work", plan.scratch)
+    threads.run(block, plan.items, x, a, factor, bias, y, work, plan.table)
+
+
+def _packed(w, picks, tiles: int, rows: int, channels: int, groups: int, across: int, along: int):
+    """a[group, tile, channel, pick, MR]."""
+    a = threads.scratch("weights", groups * tiles * MR * channels * picks.size)
     taps, width = picks.size, 1
     if taps == min(across, along):  # every tap of the kernel is used
         width = channels * taps if along == taps else taps
-    threads.run(pack_weights, groups * plan.tiles, w, a, rows, plan.tiles, channels, taps, picks, width,
+    threads.run(pack_weights, groups * tiles, w, a, rows, tiles, channels, taps, picks, width,
                 w.size // groups, across, along)  # fmt: skip
-    work = threads.scratch("work", plan.scratch)
-    threads.run(block, plan.items, x, a, factor, bias, y, work, plan.table)
+    return a
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -65,9 +67,10 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
-        return Pass(winograd_plan.correlation(*sizes, end), None)
-    if pointwise.suits(kernel, stride, c // groups, rows, (h, w), out):
-        return _pointwise(n, groups, c // groups, rows, h * w, end)
+        return Pass(winograd_plan.correlation(*sizes, end), block=winograd.convolve_block)
+    if pointwise.suits(kernel, stride, n, c // groups, rows, (h, w), out):
+        plan = pointwise.plan(n, groups, c // groups, rows, h * w, False, end)
+        return Pass(plan, block=pointwise.multiply_image)
     grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, end)
     return Pass(plan, np.arange(len(grid.dh)))
@@ -105,9 +108,10 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tu
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
-        return [Pass(winograd_plan.correlation(*sizes), None, True)], False
-    if pointwise.suits(kernel, stride, m // groups, channels, (oh, ow), image):
-        return [_pointwise(n, groups, m // groups, channels, oh * ow)], False
+        return [Pass(winograd_plan.correlation(*sizes), flip=True, block=winograd.convolve_block)], False
+    if pointwise.suits(kernel, stride, n, m // groups, channels, (oh, ow), image):
+        plan = pointwise.plan(n, groups, m // groups, channels, oh * ow, True)
+        return [Pass(plan, block=pointwise.multiply_image)], False
     passes = []
     for i in range(min(stride[0], image[0])):
         for j in range(min(stride[1], image[1])):

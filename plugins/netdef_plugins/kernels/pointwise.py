@@ -1,4 +1,5 @@
-"""Convolution with one tap and no stride: images are matrices, read where they lie, and results are written once."""
+"""Convolution with one tap and no stride: images are matrices, read where they lie as the weights are, and results are
+written once."""
 
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ class Geometry(NamedTuple):
     blocks: int  # of an image
     part: int  # tiles of rows in an item
     run: int  # pixels that all rows meet before the next are read
+    across: int  # floats from the weights of a row to those of the next, and of a channel
+    along: int
     scaled: int
     biased: int
     relu: int
@@ -56,31 +59,43 @@ def _put_row(bld, sums, ends, row, out, masks):
         masked_store(bld, bld.gep(out, [ir.Constant(I64, v * VL)]), value, mask)
 
 
-def _sums(bld, a, b, plane, k, masks):
-    """The products of a packed tile of weights with the pixels at b, whose next are fetched ahead."""
+def _sums(bld, rows, along, b, plane, k, masks):
+    """The products of rows of weights, `along` floats apart, with the pixels at b, whose next are fetched ahead."""
     loop = Loop(bld, k, zeros(MR * len(masks)))
-    ak, bk = bld.gep(a, [bld.mul(loop.index, ir.Constant(I64, MR))]), bld.gep(b, [bld.mul(plane, loop.index)])
+    at, bk = bld.mul(loop.index, along), bld.gep(b, [bld.mul(plane, loop.index)])
     vectors = []
     for v, mask in enumerate(masks):
         prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v) * VL)]))
         vectors.append(masked_load(bld, bld.gep(bk, [ir.Constant(I64, v * VL)]), mask))
-    return loop.end(multiply_add(bld, [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(MR)], vectors, loop.carried))
+    return loop.end(multiply_add(bld, [bld.gep(row, [at]) for row in rows], vectors, loop.carried))
+
+
+def _rows(bld, w, across, rows):
+    """Where MR rows of weights begin; the last of the `rows` that exist stands in for those past it."""
+    last, found = bld.sub(rows, ir.Constant(I64, 1)), []
+    for i in range(MR):
+        here = ir.Constant(I64, i)
+        here = bld.select(bld.icmp_signed("<", here, last), here, last)
+        found.append(bld.gep(w, [bld.mul(here, across)]))
+    return found
 
 
 def _make(nv, whole):
     @intrinsic
-    def tile(typingctx, a, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n):
-        """C[rows, n] = A^T B and what becomes of it: A of k x MR packed, the rows of B and C `plane` floats apart.
+    def tile(typingctx, w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n):
+        """C[rows, n] = W B and what becomes of it: the rows of W `across` floats apart, its columns `along`, the rows
+        of B and C `plane`.
 
         rows is at most MR and n at most nv * VL, and just that if whole.
         """
 
         def codegen(context, bld, signature, args):
-            a, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n = args
+            w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n = args
             all_lanes, masks = ir.Constant(I64, VL), []
             for v in range(nv):
                 masks.append(first_lanes(bld, all_lanes if whole else bld.sub(n, ir.Constant(I64, v * VL))))
-            sums = _sums(bld, a, b, plane, k, masks)
+            known = ir.Constant(I64, MR) if whole else rows
+            sums = _sums(bld, _rows(bld, w, across, known), along, b, plane, k, masks)
             ends = factor, _set(bld, scaled), bias, _set(bld, biased), _set(bld, relu)
             for i in range(MR):
                 row, here = ir.Constant(I64, i), masks
@@ -91,7 +106,7 @@ def _make(nv, whole):
             return context.get_dummy_value()
 
         p, i = pointer, types.intp
-        return types.void(p, p, i, i, p, p, i, p, i, i, i, i), codegen
+        return types.void(p, i, i, p, i, i, p, p, i, p, i, i, i, i), codegen
 
     return tile
 
@@ -106,45 +121,49 @@ whole_tile, edge_tile, thin_tile = _make(NV, True), _make(NV, False), _make(1, F
 @task
 def multiply_image(job, item, thread):
     """One block of pixels of one group of one image, for one part of the rows."""
-    x, a, factor, bias, y, _, table = unpack(job, "aaaaaan")
+    x, w, factor, bias, y, _, table = unpack(job, "aaaaaan")
     g = geometry(table)
     parts = (g.tiles + g.part - 1) // g.part
     tile0, block, image = item % parts * g.part, item // parts % g.blocks, item // (parts * g.blocks)
     group, k = image % g.groups, g.channels
     x, y = shift(x, image * k * g.plane), shift(y, image * g.rows * g.plane)
-    a, factor, bias = shift(a, group * g.tiles * k * MR), shift(factor, group * g.rows), shift(bias, group * g.rows)
+    w, factor, bias = shift(w, group * g.rows * k), shift(factor, group * g.rows), shift(bias, group * g.rows)
     last = min(g.plane, (block + 1) * g.size)
     for first in range(block * g.size, last, g.run):
         for m in range(tile0, min(tile0 + g.part, g.tiles)):
-            w, f, b, rows = shift(a, m * k * MR), shift(factor, m * MR), shift(bias, m * MR), min(MR, g.rows - m * MR)
+            row, rows = m * MR, min(MR, g.rows - m * MR)
+            a, f, b = shift(w, row * g.across), shift(factor, row), shift(bias, row)
             for q in range(first, min(first + g.run, last), NR):
-                n, source, out = min(NR, g.plane - q), shift(x, q), shift(y, m * MR * g.plane + q)
+                n, source, out = min(NR, g.plane - q), shift(x, q), shift(y, row * g.plane + q)
                 if n == NR and rows == MR:
-                    whole_tile(w, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                    whole_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
                 elif n > VL:
-                    edge_tile(w, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                    edge_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
                 else:
-                    thin_tile(w, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                    thin_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
 
 
-def pays(channels: int, rows: int, plane: int) -> bool:
-    """Whether the lanes wasted at an image's end cost less than packing, in lanes measured on one core."""
-    wasted = round_up(plane, VL) - plane
-    return wasted * channels * rows <= (6 * plane + 13 * NR) * (channels + rows)
+def pays(batch: int, channels: int, rows: int, plane: int) -> bool:
+    """Whether the lanes wasted at the images' ends cost less than packing weights and pixels, in lanes measured on one
+    core."""
+    wasted = batch * (round_up(plane, VL) - plane)
+    return wasted * channels * rows <= 24 * channels * rows + batch * (6 * plane + 13 * NR) * (channels + rows)
 
 
-def suits(kernel, stride, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int]) -> bool:
+def suits(kernel, stride, batch: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int]) -> bool:
     """Whether a convolution's images are matrices, and it gains by their being left where they lie."""
-    return kernel == stride == (1, 1) and image == out and pays(channels, rows, out[0] * out[1])
+    return kernel == stride == (1, 1) and image == out and pays(batch, channels, rows, out[0] * out[1])
 
 
-def plan(batch: int, groups: int, channels: int, rows: int, plane: int, end: End = PLAIN) -> Plan:
-    """The plan of w[groups * rows, channels] times the matrices x[batch, groups * channels, plane]."""
+def plan(batch: int, groups: int, channels: int, rows: int, plane: int, backward: bool, end: End = PLAIN) -> Plan:
+    """The plan of w[groups * rows, channels], or w[groups * channels, rows] if backward, times the matrices
+    x[batch, groups * channels, plane]."""
     tiles, wanted, images = -(-rows // MR), ITEMS_PER_THREAD * threads.count(), batch * groups
     size = round_up(-(-plane // -(-wanted // images)), NR)
     blocks = -(-plane // size)
     part = -(-tiles // -(-wanted // (blocks * images)))
     run = max(NR, min(size, RUN // channels // NR * NR))
+    across, along = (1, rows) if backward else (channels, 1)
     table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
-                     part=part, run=run, **end._asdict())  # fmt: skip
+                     part=part, run=run, across=across, along=along, **end._asdict())  # fmt: skip
     return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), 0, tiles)
