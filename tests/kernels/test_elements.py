@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from netdef_plugins.kernels import dropout, elementwise, rules
+from netdef_plugins.kernels import dropout, elementwise, native, rules
 
 SIZES = [1, 15, 1001, 100_003]
 DTYPES = ["f", "d"]
@@ -125,3 +125,12 @@ def test_decay_beside_the_step_leaves_the_memory_alone():
     run_rule(adam, w, g, (m, v), True)
     for a, b in ((g, want), (m, m1), (v, v1)):
         close(a, b)
+
+
+@pytest.mark.parametrize("size", [0, 5])
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_job_knows_where_its_arrays_are(size, writable):
+    whole = np.zeros(8)
+    part = whole[3 : 3 + size]
+    part.flags.writeable = writable
+    assert list(native.pack((part, None, 7))) == [whole.ctypes.data + 24, 0, 7]

@@ -1,5 +1,6 @@
 """Tasks: functions compiled on first use and called by address, from any thread, without Python's lock."""
 
+from ctypes import addressof, c_char
 from typing import ClassVar
 
 import numpy as np
@@ -108,6 +109,14 @@ def fields(cls):
     return read
 
 
+def place(array: np.ndarray) -> int:
+    """Where a contiguous array's memory begins, by its buffer: a third of the time that NumPy takes to say so."""
+    try:
+        return addressof(c_char.from_buffer(array))
+    except (TypeError, ValueError):  # not for writing, or empty
+        return array.__array_interface__["data"][0]
+
+
 def pack(args) -> np.ndarray:
     """The slots of a job: addresses of arrays, integers, floats as float64."""
     slots = np.empty(len(args), np.int64)
@@ -116,7 +125,7 @@ def pack(args) -> np.ndarray:
         if isinstance(arg, np.ndarray):
             if not arg.flags.c_contiguous:
                 raise ValueError(f"kernels: got an array with strides {arg.strides}; want a contiguous one")
-            slots[i] = arg.__array_interface__["data"][0]
+            slots[i] = place(arg)
         elif isinstance(arg, float):
             reals[i] = arg
         else:

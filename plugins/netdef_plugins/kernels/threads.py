@@ -21,6 +21,7 @@ class Pool:
         self.count = count
         self.lock = threading.Lock()
         self.block = np.zeros(pool.SIZE, np.int64)
+        self.where = native.place(self.block)
         serve, launch = pool.compiled()
         self.serve = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(serve)
         self.launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(launch)
@@ -31,9 +32,8 @@ class Pool:
             threading.Thread(target=self._work, args=(thread,), daemon=True, name=f"netdef-{thread}").start()
 
     def _work(self, thread: int) -> None:
-        address = self.block.ctypes.data
         while self.open:
-            self.serve(address, thread, pool.PATIENCE)
+            self.serve(self.where, thread, pool.PATIENCE)
             self.asleep[thread] = True
             self.doors[thread].acquire()
 
@@ -43,7 +43,7 @@ class Pool:
                 if self.asleep[thread]:
                     self.asleep[thread] = False
                     self.doors[thread].release()
-            self.launch(self.block.ctypes.data, function, job.ctypes.data, items)
+            self.launch(self.where, function, native.place(job), items)
 
     def close(self) -> None:
         self.open = False
