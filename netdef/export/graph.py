@@ -80,13 +80,11 @@ class Graph:
     def sizes(self, name: str) -> tuple[Any, ...]:
         """The shape of a bottom: numbers, and for axes that stay open a Size, to count with as with numbers."""
         free = self.open_axes(name)
-        if not free:
-            return self.shape(name)
-        shape = self.op("Shape", [name])
-        return tuple(
-            Size(self, self.op("Gather", [shape, self.const(np.array([axis], np.int64))])) if axis in free else size
-            for axis, size in enumerate(self.shape(name))
-        )
+        return tuple(self.size(name, axis) if axis in free else size for axis, size in enumerate(self.shape(name)))
+
+    def size(self, name: str, axis: int) -> Size:
+        """How long an axis of any value is when the model runs."""
+        return Size(self, self.op("Gather", [self.op("Shape", [name]), self.const(np.array([axis], np.int64))]))
 
     def joined(self, sizes: Iterable[Any]) -> str:
         """Numbers and Sizes as one value, as Reshape, Expand and Resize take it."""

@@ -45,7 +45,10 @@ def other_sizes(net: Net, chosen: Selection, dynamic: Collection[str]) -> list[S
         except NetdefError as e:
             refusal = refusal or e
     if dynamic and not taken:
-        raise ExportError(f"the {' and '.join(sorted(dynamic))} size cannot stay open: {refusal}") from refusal
+        what = " and ".join(sorted(dynamic))
+        raise ExportError(
+            f"the {what} size cannot stay open: {refusal}; change that layer, or export one size"
+        ) from refusal
     return taken
 
 

@@ -116,16 +116,22 @@ class Filters(Layer):
 
     def _one_to_onnx(self, graph: Any, x: str) -> str:
         shape = graph.shape(x)
-        image = shape[self.axis + 1 :] or (1,)  # ONNX wants a spatial axis
+        image = graph.sizes(x)[self.axis + 1 :] or (1,)  # ONNX wants a spatial axis
         w = graph.weight(self, 0)
         plain = self.axis == 1 and len(shape) > 2
-        if not plain:
-            x = graph.op("Reshape", [x, graph.const(np.array([-1, self.channels, *image]))])
+        images = x if plain else graph.op("Reshape", [x, graph.joined([-1, self.channels, *image])])
         if not self.window.kernel:
             w = graph.const(self.blobs[0].data[..., None], "w")
         b = [graph.weight(self, 1)] if self.param.bias_term else []
-        y = graph.op(self.onnx, [x, w, *b], group=self.param.group, **attributes(self.window))
-        return y if plain else graph.op("Reshape", [y, graph.const(np.array(self._top_shape(shape)))])
+        y = graph.op(self.onnx, [images, w, *b], group=self.param.group, **attributes(self.window))
+        return y if plain else unfolded(graph, x, y, self.axis, self._top_shape(shape))
+
+
+def unfolded(graph: Any, x: str, y: str, axis: int, top: Shape) -> str:
+    """y, of which all axes of x before `axis` are one, in the shape `top`; what x leaves open is counted."""
+    free = graph.open_axes(x)
+    behind = [graph.size(y, i - axis + 1) if i in free else n for i, n in enumerate(top) if i >= axis]
+    return str(graph.op("Reshape", [y, graph.joined([*graph.sizes(x)[:axis], *behind])]))
 
 
 def attributes(window: Window) -> dict[str, Shape]:
@@ -283,9 +289,10 @@ class Im2col(ParameterFree):
         channels, positions = shape[self.axis], volume(self.window.kernel)
         w = np.tile(np.eye(positions, dtype=np.float32), (channels, 1))
         w = graph.const(w.reshape(-1, 1, *(self.window.kernel or (1,))), "w")
-        x = graph.op("Reshape", [inputs[0], graph.const(np.array([-1, channels, *(shape[self.axis + 1 :] or (1,))]))])
+        image = graph.sizes(inputs[0])[self.axis + 1 :] or (1,)
+        x = graph.op("Reshape", [inputs[0], graph.joined([-1, channels, *image])])
         y = graph.op("Conv", [x, w], group=channels, **attributes(self.window))
-        return [graph.op("Reshape", [y, graph.const(np.array(self.infer(shape)[0]))])]
+        return [unfolded(graph, inputs[0], y, self.axis, self.infer(shape)[0])]
 
 
 @hookimpl

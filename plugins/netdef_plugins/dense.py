@@ -43,7 +43,9 @@ class InnerProduct(Layer):
         axis, n = canonical(self.param.axis, x), self.param.num_output
         k = self.blobs[0].count // n
         if math.prod(x[axis:]) != k:
-            raise LayerError(f"the weights take {k} inputs an item; a bottom of shape {x} has {math.prod(x[axis:])}")
+            said = f"the weights take {k} inputs an item; a bottom of shape {x} has {math.prod(x[axis:])}"
+            more = "; `netdef weights convolve` makes a convolution of it, for images of any size"
+            raise LayerError(said + more * (len(x) > axis + 1))
         return [(*x[:axis], n)]
 
     def _matrix(self) -> np.ndarray:
@@ -103,8 +105,8 @@ class InnerProduct(Layer):
         y = graph.op("Gemm", [flat, *weights], transB=int(not self.param.transpose))
         if axis == 1:
             return [y]
-        shape = (-1, *x[1:axis], self.param.num_output) if axis else (self.param.num_output,)
-        return [graph.op("Reshape", [y, graph.const(np.array(shape, np.int64))])]
+        shape = (-1, *graph.sizes(inputs[0])[1:axis], self.param.num_output) if axis else (self.param.num_output,)
+        return [graph.op("Reshape", [y, graph.joined(shape)])]
 
 
 def as_rows(x: np.ndarray, width: int) -> np.ndarray:

@@ -193,7 +193,7 @@ class BatchNorm(ParameterFree):
         one, zero = graph.const(np.ones(n), "one"), graph.const(np.zeros(n), "zero")
         moving = [graph.const(v, hint) for v, hint in zip(self.moving(), ("mean", "variance"), strict=True)]
         y = graph.op("BatchNormalization", [x, one, zero, *moving], epsilon=self.param.eps)
-        return [y if len(shape) > 1 else graph.op("Reshape", [y, graph.const(np.array(shape))])]
+        return [y if len(shape) > 1 else graph.op("Reshape", [y, graph.const(np.array([-1]))])]
 
 
 class MVN(ParameterFree):

@@ -64,7 +64,7 @@ class OnnxPooling:
         if not mask:
             return [self.pad(self.op("MaxPool", x, begin, self.over), nothing, self.empty)]
         y, index = self.op("MaxPool", x, begin, self.over, outputs=2)
-        plane = self.graph.const(np.array(volume(self.shape[2:]), np.int64))
+        plane = self.graph.joined([volume(self.graph.sizes(x)[2:])])
         index = self.graph.op("Cast", [self.graph.op("Mod", [index, plane])], to=1)
         return [self.pad(y, nothing, self.empty), self.pad(index, nothing, self.empty, -1.0)]
 

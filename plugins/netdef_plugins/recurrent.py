@@ -180,14 +180,15 @@ class Recurrent(Layer):
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         """A Scan over the steps. Without expose_hidden it begins with zeros, as a net's first pass does."""
         x, cont, *more = inputs
-        sizes, n = graph.shape(cont), self.param.num_output
+        sizes, n = graph.sizes(cont), self.param.num_output
         wide, state = (*sizes, self.gates * n), (sizes[1], n)
         a = recurrent_onnx.linear(graph, x, wide, graph.weight(self, 0), graph.weight(self, 1))
         if self.has_static:
             static = recurrent_onnx.linear(graph, more.pop(0), wide[1:], graph.weight(self, 2))
             a = graph.op("Add", [a, static])
         begin = [recurrent_onnx.reshaped(graph, s, state) for s in more]
-        begin = begin or [graph.const(np.zeros(state, np.float32), "zero")] * self.states
+        zero = graph.op("Expand", [graph.const(np.float32(0)), graph.joined(state)])
+        begin = begin or [zero] * self.states
         w = graph.weight(self, self.hidden)
 
         def step(a: str, cont: str, old: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ def column(graph: Any, cont: str, axis: int) -> str:
 
 
 def reshaped(graph: Any, x: str, shape: Shape) -> str:
-    return graph.op("Reshape", [x, graph.const(np.array(shape, np.int64))])
+    return graph.op("Reshape", [x, graph.joined(shape)])
 
 
 def linear(graph: Any, x: str, shape: Shape, w: str, b: str | None = None) -> str:
@@ -46,8 +46,9 @@ def scan(graph: Any, a: str, cont: str, begin: list[str], state: Shape, step: St
     old = [graph.fresh(f"{graph.layer}/state") for _ in begin]
     new = step(*names, old)
     every = graph.op("Identity", [new[0]])
-    inputs = [(name, state) for name in old] + [(names[0], (state[0], None)), (names[1], (state[0], 1))]
-    outputs = [(name, state) for name in [*new, every]]
+    n, d = state[0] if isinstance(state[0], int) else None, state[1]
+    inputs = [(name, (n, d)) for name in old] + [(names[0], (n, None)), (names[1], (n, 1))]
+    outputs = [(name, (n, d)) for name in [*new, every]]
     info = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in side] for side in (inputs, outputs)]
     body = helper.make_graph(graph.nodes, graph.fresh(f"{graph.layer}/step"), *info)
     graph.nodes = outer

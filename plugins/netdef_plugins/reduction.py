@@ -1,6 +1,7 @@
 """Layers that reduce many elements to one: sums, means, the largest and where it is."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -111,24 +112,24 @@ class ArgMax(ParameterFree):
         bottom[0].diff[...] = 0
 
     def to_onnx(self, graph, inputs):
-        x = graph.shape(inputs[0])
+        x = graph.sizes(inputs[0])
         if self.has_axis:
             axis = canonical(self.param.axis, x)
             values, index = self._top_k(graph, inputs[0], axis, x[axis])
             return [values if self.values else index]
         flat = graph.op("Flatten", inputs, axis=1)
-        values, index = self._top_k(graph, flat, 1, int(np.prod(x[1:])))
+        values, index = self._top_k(graph, flat, 1, math.prod(x[1:]))
         both = graph.op("Concat", [index, values], axis=1) if self.values else index
-        shape = np.array((0, *self.infer(x)[0][1:]), np.int64)
-        return [graph.op("Reshape", [both, graph.const(shape)])]
+        top = self.infer(graph.shape(inputs[0]))[0]
+        return [graph.op("Reshape", [both, graph.joined([0, *top[1:]])])]
 
-    def _top_k(self, graph, x: str, axis: int, n: int) -> list[str]:
+    def _top_k(self, graph, x: str, axis: int, n: Any) -> list[str]:
         """ONNX puts the first of equals first: so look from the end."""
         ends = [graph.const(np.array([v], np.int64)) for v in (-1, np.iinfo(np.int64).min, axis, -1)]
         values, index = graph.op(
             "TopK", [graph.op("Slice", [x, *ends]), graph.const(np.array([self.k], np.int64))], outputs=2, axis=axis
         )
-        index = graph.op("Sub", [graph.const(np.int64(n - 1)), index])
+        index = graph.op("Sub", [graph.joined([n - 1]), index])
         return [values, graph.op("Cast", [index], to=1)]
 
 

@@ -1,6 +1,7 @@
 """Layers that move data unchanged: joined, cut, copied, chosen, dropped."""
 
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -94,13 +95,17 @@ class Slice(ParameterFree):
                 raise LayerError(
                     f"axis {axis} of size {size} is not divisible into {tops} equal tops; give slice_point"
                 )
-            return [size // tops] * tops
+            return self._cut(size)
         if len(points) != tops - 1:
             raise LayerError(f"has {len(points)} slice_point for {tops} tops; want {tops - 1}")
-        sizes = [b - a for a, b in pairwise([0, *points, size])]
-        if min(sizes) < 1:
+        if min(b - a for a, b in pairwise([0, *points, size])) < 1:
             raise LayerError(f"slice_point {points}: want them to grow from 1 to at most {size - 1} (axis {axis})")
-        return sizes
+        return self._cut(size)
+
+    def _cut(self, size: Any) -> list[Any]:
+        """The parts of an axis, by arithmetic alone."""
+        points, tops = list(self.param.slice_point), len(self.layer_param.top)
+        return [b - a for a, b in pairwise([0, *points, size])] if points else [size // tops] * tops
 
     def _parts(self, x: np.ndarray) -> list[np.ndarray]:
         axis = named(self.param, "slice_dim", x.shape)
@@ -115,10 +120,10 @@ class Slice(ParameterFree):
             np.copyto(part, t.diff)
 
     def to_onnx(self, graph, inputs):
-        x = graph.shape(inputs[0])
+        x = graph.sizes(inputs[0])
         axis = named(self.param, "slice_dim", x)
-        sizes = self._sizes(x[axis], axis)
-        parts = graph.op("Split", [*inputs, graph.const(np.array(sizes, np.int64))], outputs=len(sizes), axis=axis)
+        sizes = self._cut(x[axis])
+        parts = graph.op("Split", [*inputs, graph.joined(sizes)], outputs=len(sizes), axis=axis)
         return [parts] if len(sizes) == 1 else parts
 
 

@@ -29,12 +29,12 @@ class View(ParameterFree):
         raise NotImplementedError
 
     def to_onnx(self, graph, inputs):
-        x = graph.shape(inputs[0])
+        x = graph.sizes(inputs[0])
         start, stop, new = self.replaced(x)
         after = [0] * (len(x) - stop)
         if start + len(new) != stop:  # 0 keeps an axis that stays where it is; -1 once at most
             after = [-1, *x[stop + 1 :]] if after and -1 not in new else list(x[stop:])
-        return [graph.op("Reshape", [*inputs, graph.const(np.array([0] * start + new + after, np.int64), "shape")])]
+        return [graph.op("Reshape", [*inputs, graph.joined([0] * start + new + after)])]
 
 
 class Flatten(View):
@@ -75,7 +75,10 @@ class Reshape(View):
             known = math.prod(d for d in y if d != -1)
             y[start + new.index(-1)] = math.prod(x) // known if known else 0
         if math.prod(y) != math.prod(x):
-            raise LayerError(f"cannot make shape {x} of {math.prod(x)} elements {tuple(y)} by shape {tuple(wanted)}")
+            raise LayerError(
+                f"cannot make shape {x} of {math.prod(x)} elements {tuple(y)} by shape {tuple(wanted)}; "
+                "dim: 0 keeps an axis, dim: -1 takes what is left"
+            )
         return [tuple(y)]
 
     def replaced(self, x):
@@ -139,16 +142,10 @@ class Crop(ParameterFree):
             bottom[0].diff[self._window(bottom[0].shape, top[0].shape)] = top[0].diff
 
     def to_onnx(self, graph, inputs):
-        x = graph.shape(inputs[0])
-        y = self.infer(x, graph.shape(inputs[1]))[0]
+        x, wanted = map(graph.sizes, inputs)
         start, offset = self._offset(x)
-        begin, axes = (graph.const(np.array(b, np.int64)) for b in (offset, range(start, len(x))))
-        if graph.open_axes(inputs[1]):
-            wanted = graph.op("Shape", inputs[1:], start=start)
-            ends = graph.op("Add", [wanted, begin])
-        else:
-            ends = graph.const(np.array([at + n for at, n in zip(offset, y[start:], strict=True)], np.int64))
-        return [graph.op("Slice", [inputs[0], begin, ends, axes])]
+        ends = [n + at for at, n in zip(offset, wanted[start:], strict=True)]
+        return [graph.op("Slice", [inputs[0], *map(graph.joined, (offset, ends, range(start, len(x))))])]
 
 
 class Tile(ParameterFree):

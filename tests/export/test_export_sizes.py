@@ -76,16 +76,22 @@ def test_a_reshape_leaves_the_batch_open(options):
 
 def test_a_layer_of_one_size_is_named():
     with pytest.raises(
-        ExportError, match=r"image size cannot stay open.*layer 'fc' \(InnerProduct\): the weights take"
+        ExportError, match=r"image size cannot stay open.*layer 'fc' \(InnerProduct\).*weights convolve"
     ):
         build(built(INPUT + CONV + FC, 1), dynamic=["image"])
 
 
 def test_a_form_that_holds_a_size_is_named():
-    sparse = 'layer { name: "pool" type: "Pooling" bottom: "conv" top: "p" top: "mask" '
-    sparse += "pooling_param { kernel_size: 2 stride: 2 } }"
-    with pytest.raises(ExportError, match=r"layer 'pool' \(Pooling\): its ONNX form holds a size"):
-        build(built(INPUT + CONV + sparse, 1), ["mask"], dynamic=["image"])
+    text = 'layer { name: "spp" type: "SPP" bottom: "conv" top: "spp" spp_param { pyramid_height: 2 pool: MAX } }'
+    with pytest.raises(ExportError, match=r"layer 'spp' \(SPP\): its ONNX form holds a size"):
+        build(built(INPUT + CONV + text, 1), dynamic=["image"])
+
+
+def test_a_size_that_the_prototxt_fixes_is_named_with_what_to_do():
+    text = 'layer { name: "r" type: "Reshape" bottom: "conv" top: "r" reshape_param { shape { dim: 2 dim: 432 } } }'
+    said = r"image size cannot stay open.*layer 'r' \(Reshape\).*dim: 0 keeps an axis, dim: -1 takes what is left"
+    with pytest.raises(ExportError, match=said):
+        build(built(INPUT + CONV + text, 1), dynamic=["image"])
 
 
 def test_other_words_for_sizes_are_refused():

@@ -3,8 +3,6 @@
 import math
 from abc import abstractmethod
 
-import numpy as np
-
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 
 
@@ -17,6 +15,10 @@ class Rearrangement(ParameterFree):
     def order(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """The finer shape that x is seen in, and its axes in the order that y has them."""
 
+    def sizes(self, shape: Shape) -> Shape:
+        """The top's shape, by arithmetic alone."""
+        return shape
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         finer, axes = self.order(bottom[0].shape)
         moved = bottom[0].data.reshape(finer).transpose(axes)
@@ -28,11 +30,10 @@ class Rearrangement(ParameterFree):
         moved[...] = top[0].diff.reshape(moved.shape)
 
     def to_onnx(self, graph, inputs):
-        shape = graph.shape(inputs[0])
-        finer, axes = self.order(shape)
-        x = graph.op("Reshape", [inputs[0], graph.const(np.array(finer))])
+        finer, axes = self.order(graph.sizes(inputs[0]))
+        x = graph.op("Reshape", [inputs[0], graph.joined(finer)])
         x = graph.op("Transpose", [x], perm=axes)
-        return [graph.op("Reshape", [x, graph.const(np.array(self.infer(shape)[0]))])]
+        return [graph.op("Reshape", [x, graph.joined(self.sizes(graph.sizes(inputs[0])))])]
 
 
 class ShuffleChannel(Rearrangement):
@@ -47,7 +48,7 @@ class ShuffleChannel(Rearrangement):
             raise LayerError(f"takes a bottom with channels, of 2 or more axes; got shape {shape}")
         if group < 1 or shape[1] % group:
             raise LayerError(f"group is {group}, the bottom has {shape[1]} channels; want a number that divides them")
-        return list(shapes)
+        return [self.sizes(shape)]
 
     def order(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         group = self.param.group
@@ -79,14 +80,19 @@ class Reorg(Rearrangement):
         shape, s = shapes[0], self.param.stride
         if len(shape) != 4:
             raise LayerError(f"takes images, of 4 axes; got shape {shape}")
-        n, channels, height, width = shape
+        _, channels, height, width = shape
         if channels % (s * s):
             raise LayerError(f"stride is {s}, the bottom has {channels} channels; want a multiple of {s * s}")
-        if self.param.reverse:
-            return [(n, channels // (s * s), height * s, width * s)]
-        if height % s or width % s:
+        if not self.param.reverse and (height % s or width % s):
             raise LayerError(f"stride {s} does not divide the image's {height} x {width}")
-        return [(n, channels * s * s, height // s, width // s)]
+        return [self.sizes(shape)]
+
+    def sizes(self, shape: Shape) -> Shape:
+        n, channels, height, width = shape
+        s = self.param.stride
+        if self.param.reverse:
+            return (n, channels // (s * s), height * s, width * s)
+        return (n, channels * s * s, height // s, width // s)
 
     def order(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         n, channels, height, width = shape

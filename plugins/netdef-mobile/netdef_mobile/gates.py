@@ -23,10 +23,9 @@ def check(factor: Shape, x: Shape) -> None:
 
 def gated(graph, factor: str, x: str) -> str:
     """factor * x in ONNX, which aligns last axes."""
-    shape = graph.shape(x)
+    shape = graph.sizes(x)
     if len(graph.shape(factor)) != len(shape):
-        broadcast = np.array([*shape[:2], *[1] * (len(shape) - 2)])
-        factor = graph.op("Reshape", [factor, graph.const(broadcast)])
+        factor = graph.op("Reshape", [factor, graph.joined([*shape[:2], *[1] * (len(shape) - 2)])])
     return graph.op("Mul", [x, factor])
 
 

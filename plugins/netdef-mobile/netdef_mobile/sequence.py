@@ -50,6 +50,7 @@ class ContinuationIndicator(ParameterFree):
             bottom[0].diff[...] = 0
 
     def to_onnx(self, graph, inputs):
-        y = np.ones(self.infer(*map(graph.shape, inputs))[0], np.float32)
+        steps, sequences = self.infer(*map(graph.sizes, inputs))[0]
+        y = np.ones((steps, 1), np.float32)
         y[:1] = 0
-        return [graph.const(y)]
+        return [graph.op("Expand", [graph.const(y), graph.joined([steps, sequences])])]

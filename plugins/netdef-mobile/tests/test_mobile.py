@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from netdef import registry
+from netdef import export, registry
 from netdef.net import Net
 from netdef.prototxt import parse
-from netdef.testing import check_layer
+from netdef.testing import check_layer, net
 
 RNG = np.random.default_rng(3)
 
@@ -66,6 +66,36 @@ def test_reorg(s, reverse):
     shape = (2, 2, 2 * s * s, 3 * s * s) if reverse else (2, 2 * s**4, 2, 3)
     assert y.shape == shape
     np.testing.assert_array_equal(y.reshape(2, -1), darknet_reorg(x, s, reverse))
+
+
+IMAGE = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 12 dim: 4 dim: 6 } } }\n'
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [
+        ('type: "ShuffleChannel" shuffle_channel_param { group: 3 }', [(1, 3, 5), (3, 8, 2)]),
+        ('type: "Reorg" reorg_param { stride: 2 }', [(1, 2, 8), (3, 6, 4)]),
+        ('type: "Reorg" reorg_param { stride: 2 reverse: true }', [(1, 3, 5), (3, 8, 2)]),
+    ],
+)
+def test_a_model_moves_numbers_in_images_of_any_size(layer, sizes):
+    built = net(IMAGE + f'layer {{ name: "y" bottom: "x" top: "y" {layer} }}', dtype=np.float32)
+    model = export.build(built, dynamic=["batch", "image"])
+    draw = np.random.default_rng(0).standard_normal
+    feeds = [{"x": draw((n, 12, *size), np.float32)} for n, *size in sizes]
+    assert export.verify(built, model, feeds=feeds).difference == 0
+
+
+def test_a_model_reads_any_number_of_sequences():
+    text = """layer { name: "cont" type: "ContinuationIndicator" bottom: "x" top: "cont"
+      continuation_indicator_param { time_step: 1 } }
+    layer { name: "step" type: "Reshape" bottom: "x" top: "step"
+      reshape_param { axis: 0 num_axes: 0 shape { dim: 1 } } }
+    layer { name: "y" type: "LSTM" bottom: "step" bottom: "cont" top: "y"
+      recurrent_param { num_output: 5 weight_filler { type: "xavier" } } }"""
+    built = net(IMAGE + text, dtype=np.float32)
+    assert export.verify(built, export.build(built, dynamic=["batch"]), every=True).runs > 5
 
 
 def test_gates():

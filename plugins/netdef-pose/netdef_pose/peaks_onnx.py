@@ -7,8 +7,8 @@ import numpy as np
 
 def build(graph: Any, x: str, parts: int, threshold: float, most: int, reach: int) -> str:
     """The value of (N, parts, most + 1, 3) for maps x: how many peaks, then rows (x, y, score) of at most `most`."""
-    height, width = graph.shape(x)[2:]
-    maps = graph.op("Reshape", [_slice(graph, x, (0,), (parts,), (1,)), _whole(graph, -1, 1, height, width)])
+    height, width = graph.sizes(x)[2:]
+    maps = graph.op("Reshape", [_slice(graph, x, (0,), (parts,), (1,)), graph.joined([-1, 1, height, width])])
     inner = _inner(graph, maps)
     found = graph.op("Reshape", [_found(graph, maps, inner, threshold), _whole(graph, 0, -1)])
     rows = graph.op("Concat", [*_places(graph, maps, height, width, reach), inner], axis=1)
@@ -18,7 +18,7 @@ def build(graph: Any, x: str, parts: int, threshold: float, most: int, reach: in
     listed = graph.op("And", [found, graph.op("LessOrEqual", [count, graph.const(np.array(most))])])
     place = graph.op("Where", [listed, count, graph.const(np.array(most + 1))])
     place = graph.op("Expand", [graph.op("Unsqueeze", [place, _whole(graph, 1)]), graph.op("Shape", [rows])])
-    size = graph.op("Concat", [graph.op("Shape", [maps], start=0, end=1), _whole(graph, 3, most + 2)], axis=0)
+    size = graph.op("Concat", [graph.joined([graph.size(maps, 0)]), _whole(graph, 3, most + 2)], axis=0)
     table = graph.op("ScatterElements", [graph.op("ConstantOfShape", [size]), place, rows], axis=2)
     total = graph.op("Cast", [graph.op("ReduceSum", [kept, _whole(graph, 1)], keepdims=1)], to=1)
     head = graph.op("Unsqueeze", [graph.op("Mul", [total, graph.const(np.array([[1, 0, 0]], "f4"))]), _whole(graph, 2)])
@@ -36,7 +36,7 @@ def _found(graph: Any, maps: str, inner: str, threshold: float) -> str:
     return str(graph.op("And", [high, graph.op("Greater", [inner, graph.op("Max", around)])]))
 
 
-def _places(graph: Any, maps: str, height: int, width: int, reach: int) -> list[str]:
+def _places(graph: Any, maps: str, height: Any, width: Any, reach: int) -> list[str]:
     """x and y of the mean place around every pixel within the border, weighed by what is above 0."""
     steps = np.arange(-reach, reach + 1, dtype=np.float32)
     ones = np.ones((len(steps), len(steps)), np.float32)
@@ -45,9 +45,15 @@ def _places(graph: Any, maps: str, height: int, width: int, reach: int) -> list[
     total, *moves = (_slice(graph, sums, (i,), (i + 1,), (1,)) for i in range(3))
     none = graph.op("Equal", [total, graph.const(np.zeros((), "f4"))])
     total = graph.op("Where", [none, graph.const(np.ones((), "f4")), total])
-    pixels = np.arange(1, width - 1, dtype="f4"), np.arange(1, height - 1, dtype="f4")[:, None]
+    pixels = _numbers(graph, width), graph.op("Unsqueeze", [_numbers(graph, height), _whole(graph, 1)])
     means = [graph.op("Div", [move, total]) for move in moves]
-    return [graph.op("Add", [mean, graph.const(at)]) for mean, at in zip(means, pixels, strict=True)]
+    return [graph.op("Add", [mean, at]) for mean, at in zip(means, pixels, strict=True)]
+
+
+def _numbers(graph: Any, size: Any) -> str:
+    """1 to size - 2."""
+    one, last = graph.const(np.array(1, np.int64)), graph.op("Squeeze", [graph.joined([size - 1])])
+    return str(graph.op("Cast", [graph.op("Range", [one, last, one])], to=1))
 
 
 def _inner(graph: Any, maps: str) -> str:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from netdef import prototxt, registry
+from netdef import export, prototxt, registry
 from netdef.errors import LayerError
 from netdef.net import Net
-from netdef.testing import check_layer
+from netdef.testing import check_layer, net
 
 RNG = np.random.default_rng(3)
 
@@ -110,6 +110,14 @@ def test_peaks():
         np.testing.assert_allclose(y[n, c, 1 : 1 + len(want)], want[:8])
         assert not y[n, c, 1 + len(want) :].any()
     assert counts == {True, False}, "some maps should have more peaks than rows, others fewer"
+
+
+def test_a_model_finds_them_in_maps_of_any_size():
+    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 4 dim: 11 dim: 7 } } }'
+    text += 'layer { name: "y" bottom: "x" top: "y" type: "Nms" nms_param { max_peaks: 8 num_parts: 3 } }'
+    built = net(text, dtype=np.float32)
+    feeds = [{"x": RNG.normal(size=(n, 4, *size))} for n, size in ((1, (6, 9)), (3, (11, 5)))]
+    assert export.verify(built, export.build(built, dynamic=["batch", "image"]), feeds=feeds).difference < 1e-4
 
 
 def test_a_plateau_has_no_peak_and_a_small_map_none():

@@ -75,13 +75,16 @@ class Interp(ParameterFree):
         if len(shapes[0]) != 4:
             raise LayerError(f"the bottom's shape is {shapes[0]}; want (number, channels, height, width)")
         cut = -self.param.pad_beg - self.param.pad_end
-        height, width = (size - cut for size in shapes[0][2:])
-        if min(height, width) < 1:
+        if min(shapes[0][2:]) - cut < 1:
             raise LayerError(f"cutting {cut} rows and columns leaves nothing of an image of {shapes[0][2:]}")
-        if len(shapes) == 2:
-            return [(*shapes[0][:2], *shapes[1][2:])]
-        p = self.param
-        return [(*shapes[0][:2], self.resized(height, p.height), self.resized(width, p.width))]
+        return [self.sizes(*shapes)]
+
+    def sizes(self, x: Shape, like: Shape = ()) -> Shape:
+        """The top's shape, by arithmetic alone."""
+        p, cut = self.param, -self.param.pad_beg - self.param.pad_end
+        if like:
+            return (*x[:2], *like[2:])
+        return (*x[:2], self.resized(x[2] - cut, p.height), self.resized(x[3] - cut, p.width))
 
     def kept(self, x: Array) -> Array:
         """The image without what the pads cut off."""
@@ -106,16 +109,13 @@ class Interp(ParameterFree):
         dx[...] = np.matmul(np.matmul(a.T, dy), b)
 
     def to_onnx(self, graph, inputs):
-        x, shape = inputs[0], graph.shape(inputs[0])
+        x, shapes = inputs[0], [graph.sizes(name) for name in inputs]
         first, last = -self.param.pad_beg, -self.param.pad_end
         if first or last:
-            ends = np.array([shape[2] - last, shape[3] - last])
-            x = graph.op(
-                "Slice", [x, graph.const(np.array([first] * 2)), graph.const(ends), graph.const(np.array([2, 3]))]
-            )
-        out = np.array(self.infer(*(graph.shape(i) for i in inputs))[0])
+            ends = [size - last for size in shapes[0][2:]]
+            x = graph.op("Slice", [x, *map(graph.joined, ([first] * 2, ends, [2, 3]))])
         how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
-        return [graph.op("Resize", [x, None, None, graph.const(out)], **how)]
+        return [graph.op("Resize", [x, None, None, graph.joined(self.sizes(*shapes))], **how)]
 
 
 class WholeInterp(Interp):

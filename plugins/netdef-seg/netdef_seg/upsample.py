@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
 
 UNPOOL = Block(
@@ -39,11 +40,15 @@ class Unpool(ParameterFree):
         x, mask = shapes
         if len(x) != 4 or mask != x:
             raise LayerError(f"bottoms have shapes {x} and {mask}; want equal ones, (number, channels, height, width)")
+        return [self.sizes(x)]
+
+    def sizes(self, x: Shape) -> Shape:
+        """The top's shape, by arithmetic alone."""
         p, sizes = self.param, []
         for axis, size in zip("hw", x[2:], strict=True):
-            whole = size * self.scale(axis) - getattr(p, f"pad_out_{axis}")
+            whole = size * self.scale(axis) - int(getattr(p, f"pad_out_{axis}"))
             sizes.append(getattr(p, f"upsample_{axis}") if p.HasField(f"upsample_{axis}") else whole)
-        return [(*x[:2], *sizes)]
+        return (*x[:2], *sizes)
 
     def places(self, mask: Blob, plane: int) -> np.ndarray:
         """The mask as (planes, pixels) of indices. Raises LayerError for one outside the plane."""
@@ -66,13 +71,15 @@ class Unpool(ParameterFree):
             bottom[0].diff[...] = np.take_along_axis(dy, where, axis=1).reshape(bottom[0].shape)
 
     def to_onnx(self, graph, inputs):
-        shape = self.infer(*(graph.shape(i) for i in inputs))[0]
-        n, c, height, width = shape
-        flat = graph.const(np.array([n, c, -1]))
-        x, mask = (graph.op("Reshape", [i, flat]) for i in inputs)
-        zeros = graph.const(np.zeros((n, c, height * width), np.float32))
+        for axis, name in ((2, "upsample_h"), (3, "upsample_w")):
+            if axis in graph.open_axes(inputs[0]) and self.param.HasField(name):
+                fixed = f"{name} {getattr(self.param, name)} is the top's size for one image"
+                raise ExportError(f"{fixed}, which shall stay open; give scale in its place, or export it at one size")
+        n, c, height, width = self.sizes(graph.sizes(inputs[0]))
+        x, mask = (graph.op("Reshape", [i, graph.joined([0, 0, -1])]) for i in inputs)
+        zeros = graph.op("Expand", [graph.const(np.float32(0)), graph.joined([n, c, height * width])])
         y = graph.op("ScatterElements", [zeros, graph.op("Cast", [mask], to=7), x], axis=2)
-        return [graph.op("Reshape", [y, graph.const(np.array(shape))])]
+        return [graph.op("Reshape", [y, graph.joined([n, c, height, width])])]
 
 
 class NearestUpsample(ParameterFree):

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from netdef import registry
-from netdef.errors import LayerError
+from netdef import export, registry
+from netdef.errors import ExportError, LayerError
 from netdef.net import Net
 from netdef.prototxt import parse
-from netdef.testing import check_layer
+from netdef.testing import check_layer, net
 
 RNG = np.random.default_rng(5)
 
@@ -117,6 +117,35 @@ def test_unpooling_puts_back_what_pooling_took():
         di, dj = np.unravel_index(window.argmax(), (2, 2))
         want[0, c, 2 * i + di, 2 * j + dj] = window.max()
     np.testing.assert_array_equal(net.blobs["y"].data, want)
+
+
+IMAGE = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 6 } } }'
+POOL = 'layer { name: "p" type: "Pooling" bottom: "x" top: "p" top: "m" pooling_param { kernel_size: 2 stride: 2 } }'
+SIZES = [(1, 4, 8), (3, 10, 2)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POOL + 'layer { name: "y" type: "Upsample" bottom: "p" bottom: "m" top: "y" upsample_param { scale: 2 } }',
+        'layer { name: "y" type: "Interp" bottom: "x" top: "y" interp_param { shrink_factor: 2 zoom_factor: 3 } }',
+        'layer { name: "y" type: "Interp" bottom: "x" top: "y" interp_param { height: 9 width: 5 pad_end: -1 } }',
+        POOL + 'layer { name: "y" type: "Interp" bottom: "p" bottom: "x" top: "y" }',
+    ],
+)
+def test_a_model_enlarges_images_of_any_size(text):
+    built = net(IMAGE + text, dtype=np.float32)
+    model = export.build(built, ["y"], dynamic=["batch", "image"])
+    feeds = [{"x": RNG.normal(size=(n, 3, *size))} for n, *size in SIZES]
+    assert export.verify(built, model, feeds=feeds, every=True).difference < 1e-5
+
+
+def test_unpooling_to_a_size_leaves_no_image_open():
+    text = 'layer { name: "y" type: "Upsample" bottom: "p" bottom: "m" top: "y" upsample_param { upsample_w: 6 } }'
+    built = net(IMAGE + POOL + text, dtype=np.float32)
+    export.build(built, dynamic=["batch"])
+    with pytest.raises(ExportError, match=r"layer 'y' \(Upsample\): upsample_w 6 .* give scale in its place"):
+        export.build(built, dynamic=["image"])
 
 
 def test_a_mask_outside_the_plane_is_named():
