@@ -7,44 +7,29 @@ import numpy as np
 
 from . import conv_nd, depthwise, pointwise, threads, winograd, winograd_plan
 from . import plan as planning
-from .correlate import correlate_block, pack_weights
+from .correlate import correlate_block
 from .native import Task
 from .plan import End, Grid, Plan, correlation
-from .tile import MR
 from .weights import add_shares, sum_channels, sum_share
 
 Pair = tuple[int, int]
 
 
 class Pass(NamedTuple):
-    """One run of a core: its plan, the taps that it wants packed (None: it reads w as it lies), and whether Winograd's
-    meets them backwards."""
+    """One run of a core: its plan, and whether Winograd's meets the taps backwards."""
 
     plan: Plan
-    picks: np.ndarray | None = None
     flip: bool = False
     block: Task = correlate_block
 
 
 def correlate(x, w, factor, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
     """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
-    plan, picks, flip, block = one
+    plan, flip, block = one
     if block is winograd.convolve_block:
         return winograd_plan.convolve(x, w, factor, bias, y, plan, rows, channels, groups, across, along, flip)
-    a = w if picks is None else _packed(w, picks, plan.tiles, rows, channels, groups, across, along)
     work = threads.scratch("work", plan.scratch)
-    threads.run(block, plan.items, x, a, factor, bias, y, work, plan.table)
-
-
-def _packed(w, picks, tiles: int, rows: int, channels: int, groups: int, across: int, along: int):
-    """a[group, tile, channel, pick, MR]."""
-    a = threads.scratch("weights", groups * tiles * MR * channels * picks.size)
-    taps, width = picks.size, 1
-    if taps == min(across, along):  # every tap of the kernel is used
-        width = channels * taps if along == taps else taps
-    threads.run(pack_weights, groups * tiles, w, a, rows, tiles, channels, taps, picks, width,
-                w.size // groups, across, along)  # fmt: skip
-    return a
+    threads.run(block, plan.items, x, w, factor, bias, y, work, plan.table)
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -71,9 +56,8 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     if pointwise.suits(kernel, stride, n, c // groups, rows, (h, w), out):
         plan = pointwise.plan(n, groups, c // groups, rows, h * w, False, end)
         return Pass(plan, block=pointwise.multiply_image)
-    grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
-    plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, end)
-    return Pass(plan, np.arange(len(grid.dh)))
+    grid, taps = Grid(*out, *stride, *_taps(kernel, pad, dilation)), kernel[0] * kernel[1]
+    return Pass(correlation(n, groups, c // groups, rows, (h, w), out, grid, c // groups * taps, taps, end))
 
 
 def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1,
@@ -94,36 +78,37 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     correlate(x, w, factor, b, y, one, rows, channels, group, channels * taps, taps)
 
 
-def _reached(phase: int, size: int, pad: int, dilation: int, stride: int) -> list[tuple[int, int]]:
-    """The taps k along one axis that lead from inputs at phase + stride * i to outputs, as (k, output - i)."""
-    reach = phase + pad
-    return [(k, (reach - k * dilation) // stride) for k in range(size) if (reach - k * dilation) % stride == 0]
+def _reached(size: int, pad: int, dilation: int, stride: int) -> list[list[tuple[int, int]]]:
+    """The taps k along one axis that lead from inputs at phase + stride * i to outputs, as (output - i, k), by phase;
+    from the last output back, which is the order of the taps."""
+    ways = [(phase + pad - k * dilation, phase, k) for phase in range(stride) for k in range(size)]
+    return [[(d // stride, k) for d, phase, k in ways if phase == p and d % stride == 0] for p in range(stride)]
+
+
+def _corners(kernel: Pair, pad: Pair, dilation: Pair, stride: Pair, image: Pair) -> Grid:
+    """The grid of a backward pass: its corners are the phases of the stride."""
+    ways = [_reached(*axis) for axis in zip(kernel, pad, dilation, stride, strict=True)]
+    down, right = ({d: None for phase in axis for d, _ in phase} for axis in ways)
+    taps = [(h, w) for h in down for w in right]
+    corners = ([(a, b) for a in rows for b in columns] for rows in ways[0] for columns in ways[1])
+    seen = tuple(tuple((k * kernel[1] + q, taps.index((h, w))) for (h, k), (w, q) in corner) for corner in corners)
+    size = (-(-image[i] // stride[i]) for i in range(2))
+    return Grid(*size, 1, 1, *zip(*taps, strict=True), *stride, seen)
 
 
 @lru_cache(maxsize=4096)
-def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> tuple[list[Pass], bool]:
-    """A pass for each phase of the stride, and whether some pixels meet no output at all."""
+def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pass:
     n, m, oh, ow = shape
     image, channels, (kernel, _) = given[2:], weights[1], _check(given[1], weights, m, groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
-        return [Pass(winograd_plan.correlation(*sizes), flip=True, block=winograd.convolve_block)], False
+        return Pass(winograd_plan.correlation(*sizes), flip=True, block=winograd.convolve_block)
     if pointwise.suits(kernel, stride, n, m // groups, channels, (oh, ow), image):
         plan = pointwise.plan(n, groups, m // groups, channels, oh * ow, True)
-        return [Pass(plan, block=pointwise.multiply_image)], False
-    passes = []
-    for i in range(min(stride[0], image[0])):
-        for j in range(min(stride[1], image[1])):
-            rows = _reached(i, kernel[0], pad[0], dilation[0], stride[0])
-            columns = _reached(j, kernel[1], pad[1], dilation[1], stride[1])
-            if rows and columns:
-                dh, dw = tuple(d for _, d in rows for _ in columns), tuple(d for _ in rows for _, d in columns)
-                qh, qw = -(-(image[0] - i) // stride[0]), -(-(image[1] - j) // stride[1])
-                grid = Grid(qh, qw, 1, 1, *stride, i * image[1] + j, dh, dw)
-                plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid)
-                passes.append(Pass(plan, np.array([k * kernel[1] + q for k, _ in rows for q, _ in columns])))
-    return passes, len(passes) < min(stride[0], image[0]) * min(stride[1], image[1])
+        return Pass(plan, block=pointwise.multiply_image)
+    grid, taps = _corners(kernel, pad, dilation, stride, image), kernel[0] * kernel[1]
+    return Pass(correlation(n, groups, m // groups, channels, (oh, ow), image, grid, taps, channels * taps))
 
 
 def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
@@ -135,12 +120,8 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
         _check(dx.shape[1], w.shape, dy.shape[1], group, (dx.shape[0], dy.shape[0]))
         return depthwise.backward(dy, w, dx, stride, pad, dilation)
     taps = w.shape[2] * w.shape[3]
-    passes, gaps = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation),
-                             group, threads.count())  # fmt: skip
-    if gaps:
-        dx.fill(0)
-    for one in passes:
-        correlate(dy, w, None, None, dx, one, channels, rows, group, taps, channels * taps)
+    one = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation), group, threads.count())
+    correlate(dy, w, None, None, dx, one, channels, rows, group, taps, channels * taps)
 
 
 @lru_cache(maxsize=4096)
@@ -149,7 +130,7 @@ def _update(shape, weights, given, stride, pad, dilation, groups, count):
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         return winograd_plan.add_update, winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
-    grid = Grid(*out, *stride, 1, 1, 0, *_taps(kernel, pad, dilation))
+    grid = Grid(*out, *stride, *_taps(kernel, pad, dilation))
     return add_update, planning.update(n, groups, c // groups, rows, (h, w), grid)
 
 

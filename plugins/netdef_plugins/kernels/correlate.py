@@ -2,16 +2,15 @@
 
 from typing import NamedTuple
 
-from .gather import find_runs, pack_panels, pad_channels
-from .interleave import put_even
+from .gather import clear, find_runs, merge_row, pack_panels, pad_channels
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
-from .tile import MR, NR, tile
-from .turn import turn
+from .tile import MR, NR, listed_tile
 
 
 class Geometry(NamedTuple):
-    """Everything a block needs to know; the offsets of the taps follow it in memory."""
+    """Everything a block needs to know; in memory follow the offsets of the taps, then for each corner how many taps it
+    sees and how many the corners before it do, then for each of those its place in the kernel and among the taps."""
 
     batch: int
     groups: int
@@ -19,17 +18,19 @@ class Geometry(NamedTuple):
     height: int
     width: int
     rows: int  # channels of the output, in a group
+    across: int  # in the weights, from a row to the next, and from a channel to the next
+    along: int
     tiles: int
     taps: int
     qh: int  # the grid of results
     qw: int
     sh: int  # pixels of the input from one result to the next
     sw: int
-    oh: int  # the output's plane, and where on it the results lie
+    oh: int  # the output's plane
     ow: int
-    step_h: int
+    step_h: int  # the corners: results at each place of the grid, beside each other in the output
     step_w: int
-    corner: int
+    used: int  # taps that the corners see, together: the kernel's
     plain: int  # 1: read in place; 0: from a padded copy of `tall` rows an image
     tall: int
     top: int
@@ -40,7 +41,8 @@ class Geometry(NamedTuple):
     blocks: int
     part: int  # tiles of rows in an item
     some: int  # channels packed at a time
-    b_at: int  # where the packed pixels, the results and the padded copy begin in the scratch of a thread
+    lines_at: int  # where the lines of corners, the packed pixels, the results and the padded copy begin in the scratch
+    b_at: int
     c_at: int
     padded_at: int
     work: int
@@ -52,58 +54,67 @@ class Geometry(NamedTuple):
 geometry = fields(Geometry)
 
 
-@task
-def pack_weights(job, item, thread):
-    """a[tile, c, t, MR] from w[m * across + c * along + picks[t]]; what stands past the last row does not matter.
-
-    `width` tells how many taps from one on stand side by side: all channels' (channels * taps), one's (taps), or 1.
-    """
-    w, a, rows, tiles, channels, taps, picks, width, group, across, along = unpack(job, "aaiiiiniiii")
-    first = item % tiles * MR
-    w = shift(w, item // tiles * group + first * across)
-    rows = min(MR, rows - first)
-    a = shift(a, item * channels * taps * MR)
-    for k in range(0, channels * taps, width):
-        source, target = shift(w, k // taps * along + picks[k % taps]), shift(a, k * MR)
-        if width == 1:
-            for i in range(rows):
-                target[i] = source[i * across]
-        else:
-            for j in range(0, width, VL):
-                turn(shift(source, j), across, rows, min(VL, width - j), shift(target, j * MR), MR, MR)
+@helper
+def list_taps(g, table, lines):
+    """lines[0, corner, c, tap]: where a tap lies in the weights; lines[1, ...]: where its row begins in a panel."""
+    corners = g.step_h * g.step_w
+    for corner in range(corners):
+        count, before = table[g.taps + 2 * corner], table[g.taps + 2 * corner + 1]
+        known, first = shift(table, g.taps + 2 * (corners + before)), g.some * before
+        for k in range(g.some * count):
+            t = 2 * (k % count)
+            lines[first + k] = k // count * g.along + known[t]
+            lines[g.some * g.used + first + k] = (k // count * g.taps + known[t + 1]) * NR
 
 
 @helper
-def multiply(a, depth, k0, b, k, panels, tiles, c):
-    """Adds the products of all tiles of rows with all panels to c[tile, panel, MR, NR]; the first block sets them."""
+def multiply(g, w, b, k, panels, tile0, tiles, table, lines, c, more):
+    """Adds the products of all tiles of rows with all panels to c[corner, tile, panel, MR, NR], for the channels from
+    w on that make the panels k deep; the first ones set them."""
+    rows = shift(lines, 2 * g.some * g.used)
     for m in range(tiles):
-        for p in range(panels):
-            at = shift(c, (m * panels + p) * MR * NR)
-            tile(shift(a, (m * depth + k0) * MR), shift(b, p * k * NR), at, k, NR, k0 > 0)
+        for i in range(MR):
+            rows[i] = min((tile0 + m) * MR + i, g.rows - 1) * g.across
+        for corner in range(g.step_h * g.step_w):
+            count, before = table[g.taps + 2 * corner], table[g.taps + 2 * corner + 1]
+            places = shift(lines, g.some * before)
+            for p in range(panels):
+                at = shift(c, ((corner * tiles + m) * panels + p) * MR * NR)
+                if count == 0:
+                    clear(at, MR * NR, ZERO)
+                else:
+                    taps = shift(places, g.some * g.used)
+                    listed_tile(w, rows, places, shift(b, p * k * NR), taps, at, k // g.taps * count, more)
 
 
 @helper
 def finish(g, c, panels, rows, runs, count, y, factor, bias):
     """Writes the results to y: row m, run by run, with its factor and bias, rectified; a NaN stays one."""
-    zero, plane, step = splat(ZERO), g.oh * g.ow, g.step_w
+    zero, plane = splat(ZERO), g.oh * g.ow
     for m in range(rows):
-        f, b = factor[m] if g.scaled else ONE, bias[m] if g.biased else ZERO
+        f, b = splat(factor[m] if g.scaled else ONE), splat(bias[m] if g.biased else ZERO)
         source, out = shift(c, (m // MR * panels * MR + m % MR) * NR), shift(y, m * plane)
         for r in range(count):
             q, n = runs[3 * r + 1], runs[3 * r + 2]
             s, d = shift(source, q // NR * MR * NR + q % NR), shift(out, runs[3 * r])
-            if step > 2:
-                for j in range(n):
-                    v = s[j] * f + b
-                    d[j * step] = ZERO if v < 0 and g.relu else v
-            else:
-                for j in range(0, n, VL):
-                    v = fma(load(shift(s, j)), splat(f), splat(b))
-                    v = greater(zero, v) if g.relu else v
-                    if step == 2:
-                        put_even(shift(d, 2 * j), v, n - j)
-                    else:
-                        store_first(shift(d, j), v, n - j)
+            for j in range(0, n, VL):
+                v = fma(load(shift(s, j)), f, b)
+                store_first(shift(d, j), greater(zero, v) if g.relu else v, n - j)
+
+
+@helper
+def merge_corners(g, c, first, panels, tiles, rows, runs, count, y):
+    """Writes the results to y: row m, run by run, those of all corners side by side; what leaves the image is none."""
+    apart = tiles * panels * MR * NR
+    for m in range(rows):
+        source, out = shift(c, (m // MR * panels * MR + m % MR) * NR), shift(y, m * g.oh * g.ow)
+        for r in range(count):
+            q, n = runs[3 * r + 1], runs[3 * r + 2]
+            place, s = first + q, shift(source, q // NR * MR * NR + q % NR)
+            h, w = place // g.qw % g.qh * g.step_h, place % g.qw * g.step_w
+            for i in range(min(g.step_h, g.oh - h)):
+                d, corner = shift(out, runs[3 * r] + i * g.ow), shift(s, i * g.step_w * apart)
+                merge_row(d, min(g.ow - w, n * g.step_w), 0, g.step_w, n, corner, apart)
 
 
 @helper
@@ -123,11 +134,11 @@ def locate(g, first, last, runs):
 
 @helper
 def locate_results(g, first, last, runs):
-    """The runs of the pixels in the output; a whole image is one row where no column is skipped."""
+    """The runs of the pixels in the output; a whole image is one row where there is one corner."""
     image = g.groups * g.rows * g.oh * g.ow
-    if g.step_h == 1 and g.step_w == 1 and g.qh == g.oh and g.qw == g.ow:
+    if g.step_h == 1 and g.step_w == 1:
         return find_runs(first, last, 1, g.qh * g.qw, image, 0, 1, 0, NR, runs)
-    return find_runs(first, last, g.qh, g.qw, image, g.step_h * g.ow, g.step_w, -g.corner, NR, runs)
+    return find_runs(first, last, g.qh, g.qw, image, g.step_h * g.ow, g.step_w, 0, NR, runs)
 
 
 @helper
@@ -148,23 +159,26 @@ def gather(g, x, c0, n0, begin, end, work, offsets, runs, count):
 @task
 def correlate_block(job, item, thread):
     """One block of pixels of one group, for one part of the rows."""
-    x, a, factor, bias, y, work, table = unpack(job, "aaaaaan")
+    x, w, factor, bias, y, work, table = unpack(job, "aaaaaan")
     g = geometry(table)
-    offsets = shift(table, len(g))
+    table = shift(table, len(g))
     group, tile0 = item // g.blocks % g.groups, item // (g.blocks * g.groups) * g.part
     first = item % g.blocks * g.size
     last = min(first + g.size, g.batch * g.qh * g.qw)
     tiles, panels = min(g.part, g.tiles - tile0), (last - first + NR - 1) // NR
     row0 = group * g.rows + tile0 * MR
     work = shift(work, thread * g.work)
-    runs, b, c = integers(work), shift(work, g.b_at), shift(work, g.c_at)
+    runs, lines, b, c = integers(work), integers(shift(work, g.lines_at)), shift(work, g.b_at), shift(work, g.c_at)
     x = shift(x, group * g.channels * g.height * g.width)
-    depth = g.channels * g.taps
-    a = shift(a, (group * g.tiles + tile0) * depth * MR)
+    w = shift(w, group * g.rows * g.channels * g.used)
     count, begin, end = locate(g, first, last, runs)
+    list_taps(g, table, lines)
     for c0 in range(0, g.channels, g.some):
-        k = gather(g, x, c0, first // (g.qh * g.qw), begin, end, work, offsets, runs, count)
-        multiply(a, depth, c0 * g.taps, b, k, panels, tiles, c)
-    count = locate_results(g, first, last, runs)
+        k = gather(g, x, c0, first // (g.qh * g.qw), begin, end, work, table, runs, count)
+        multiply(g, shift(w, c0 * g.along), b, k, panels, tile0, tiles, table, lines, c, c0 > 0)
+    count, y = locate_results(g, first, last, runs), shift(y, row0 * g.oh * g.ow)
     rows = min(tiles * MR, g.rows - tile0 * MR)
-    finish(g, c, panels, rows, runs, count, shift(y, row0 * g.oh * g.ow), shift(factor, row0), shift(bias, row0))
+    if g.step_h == 1 and g.step_w == 1:
+        finish(g, c, panels, rows, runs, count, y, shift(factor, row0), shift(bias, row0))
+    else:
+        merge_corners(g, c, first, panels, tiles, rows, runs, count, y)

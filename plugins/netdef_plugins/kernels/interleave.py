@@ -74,20 +74,5 @@ def _make_merge(step):
     return merge
 
 
-@intrinsic
-def put_even(typingctx, dst, v, n):
-    """dst[2 * j] = v[j] for j < n, n at least 1; the floats between are not touched."""
-
-    def codegen(context, bld, signature, args):
-        dst, v, n = args
-        even = ir.Constant(ir.VectorType(ir.IntType(1), VL), [i % 2 == 0 for i in range(VL)])
-        windows = _windows(bld, dst, ir.Constant(I64, 0), bld.mul(n, ir.Constant(I64, 2)), 2)
-        for (p, mask), value in zip(windows, _merged(bld, [v, v]), strict=True):
-            masked_store(bld, p, value, bld.and_(mask, even))
-        return context.get_dummy_value()
-
-    return types.void(pointer, vec, count), codegen
-
-
 split1, split2, split4 = (_make_split(step) for step in (1, 2, 4))
 merge1, merge2, merge4 = (_make_merge(step) for step in (1, 2, 4))

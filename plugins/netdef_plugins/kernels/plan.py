@@ -16,17 +16,18 @@ ITEMS_PER_THREAD = 4
 
 
 class Grid(NamedTuple):
-    """The results a pass computes, where they lie in the output, and the taps (offsets in the input) they sum over."""
+    """The results a pass computes: a grid of places that see the input `sh`, `sw` pixels apart through taps (offsets in
+    the input), and at each place step_h * step_w results, its corners, that sum over some of the taps."""
 
     qh: int
     qw: int
     sh: int
     sw: int
-    step_h: int
-    step_w: int
-    corner: int
     dh: tuple[int, ...]
     dw: tuple[int, ...]
+    step_h: int = 1
+    step_w: int = 1
+    seen: tuple[tuple[tuple[int, int], ...], ...] = ()  # for each corner its taps, as (in the kernel, here); none: all
 
 
 class End(NamedTuple):
@@ -74,33 +75,40 @@ def block_size(pixels: int, groups: int, depth: int, tiles: int, most: int, per_
 
 
 def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int],
-                grid: Grid, end: End = PLAIN) -> Plan:  # fmt: skip
-    """The plan of one correlate pass over x[batch, groups * channels, *image] into y[batch, groups * rows, *out]."""
+                grid: Grid, across: int, along: int, end: End = PLAIN) -> Plan:  # fmt: skip
+    """The plan of one correlate pass over x[batch, groups * channels, *image] into y[batch, groups * rows, *out];
+    `across` and `along` are the strides of rows and channels in the weights."""
     (height, width), taps, tiles = image, len(grid.dh), -(-rows // MR)
+    seen = grid.seen or (tuple((t, t) for t in range(taps)),)
+    corners, used = len(seen), sum(map(len, seen))
     plain = grid.sw == 1 and in_place(grid, height, width)
-    if plain and taps == 1 and (grid.qh, grid.qw) == image == out:
+    if plain and taps == corners == 1 and (grid.qh, grid.qw) == image == out:
         height, width, out = 1, height * width, (1, height * width)
         grid = grid._replace(qh=1, qw=width)
     some = -(-channels // -(-channels * taps // DEPTH))
-    size = block_size(batch * grid.qh * grid.qw, groups, some * taps, tiles, 1024, ITEMS_PER_THREAD)
+    size = block_size(batch * grid.qh * grid.qw, groups, some * taps, corners * tiles, 1024, ITEMS_PER_THREAD)
     blocks = -(-batch * grid.qh * grid.qw // size)
-    part = -(-tiles // -(-2 * threads.count() // (blocks * groups)))
+    parts = max(-(-2 * threads.count() // (blocks * groups)), corners * tiles * MR * size // (2 * BLOCK))
+    part = -(-tiles // parts)
     spread_h, spread_w = max(grid.dh) - min(grid.dh), max(grid.dw) - min(grid.dw)
     tall = (grid.qh - 1) * grid.sh + spread_h + 1
     phases, pitch = min(grid.sw, spread_w + 1), grid.qw + spread_w // grid.sw
-    b_at = round_up(6 * (size + 1), 16)
+    lines_at = round_up(6 * (size + 1), 16)
+    b_at = lines_at + round_up(2 * (2 * some * used + MR), 16)
     c_at = b_at + some * taps * size + NR
-    padded_at = c_at + part * MR * size
+    padded_at = c_at + corners * part * MR * size
     copy = 0 if plain else some * copied_rows(size, grid, tall, spread_h + 1) * phases * pitch
     work = round_up(padded_at + copy + 64, 16)
     geometry = Geometry(
-        batch=batch, groups=groups, channels=channels, height=height, width=width, rows=rows, tiles=tiles, taps=taps,
-        qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, oh=out[0], ow=out[1], step_h=grid.step_h, step_w=grid.step_w,
-        corner=grid.corner, plain=plain, tall=tall, top=min(grid.dh), left=min(grid.dw), phases=phases, pitch=pitch,
-        size=size, blocks=blocks, part=part, some=some, b_at=b_at, c_at=c_at, padded_at=padded_at,
-        work=work, **end._asdict(),
+        batch=batch, groups=groups, channels=channels, height=height, width=width, rows=rows, across=across,
+        along=along, tiles=tiles, taps=taps, qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, oh=out[0], ow=out[1],
+        step_h=grid.step_h, step_w=grid.step_w, used=used, plain=plain, tall=tall, top=min(grid.dh),
+        left=min(grid.dw), phases=phases, pitch=pitch, size=size, blocks=blocks, part=part, some=some,
+        lines_at=lines_at, b_at=b_at, c_at=c_at, padded_at=padded_at, work=work, **end._asdict(),
     )  # fmt: skip
-    table = np.array([*geometry, *tap_offsets(grid, plain, width, phases, pitch)], np.int64)
+    known = [n for k, one in enumerate(seen) for n in (len(one), sum(map(len, seen[:k])))]
+    offsets = tap_offsets(grid, plain, width, phases, pitch)
+    table = np.array([*geometry, *offsets, *known, *(place for one in seen for tap in one for place in tap)], np.int64)
     return Plan(table, blocks * groups * -(-tiles // part), work * threads.count(), tiles)
 
 

@@ -34,9 +34,18 @@ class Loop:
         self.index.add_incoming(following, bld.block)
         for phi, value in zip(self.carried, values, strict=True):
             phi.add_incoming(value, bld.block)
-        bld.cbranch(bld.icmp_signed("<", following, self.count), self.body, self.after)
+        branch = bld.cbranch(bld.icmp_signed("<", following, self.count), self.body, self.after)
+        branch.set_metadata("llvm.loop", _never_unrolled(bld.module))
         bld.position_at_end(self.after)
         return values
+
+
+def _never_unrolled(module):
+    """What LLVM is told of a loop whose body fills the registers: two of them side by side would spill."""
+    loop = module.add_metadata([module.add_metadata(["llvm.loop.unroll.disable"])])
+    if loop.operands[0] is not loop:
+        loop.operands = (loop, *loop.operands)
+    return loop
 
 
 def _times(bld, index, n):
@@ -96,32 +105,41 @@ def make_tile(mr, nv):
 tile = make_tile(MR, NV)
 
 
-def make_gather_tile(nv):
+def _make_gathered(nv, place):
+    """A tile that reads MR rows in place, at the offsets `rows` and, step by step, `at` from x; `place` gives where the
+    vectors of a step are from (bld, b, lines, index). Rows of C are NR floats; the first nv * VL of each are met."""
+    table = types.CPointer(types.int64)
+
     @intrinsic
-    def gather_tile(typingctx, x, rows, at, b, c, k, accumulate):
-        """C (+)= sum over p < k of x[rows[i] + at[p]] * B[p, :]: MR rows read in place through two tables of offsets.
-
-        B and C have rows of NR floats; the first nv * VL of each are met.
-        """
-        table = types.CPointer(types.int64)
-
+    def tile(typingctx, x, rows, at, b, lines, c, k, accumulate):
         def codegen(context, bld, signature, args):
-            x, rows, at, b, c, k, accumulate = args
+            x, rows, at, b, lines, c, k, accumulate = args
             bases = [bld.gep(x, [bld.load(bld.gep(rows, [ir.Constant(I64, i)]))]) for i in range(MR)]
             loop = Loop(bld, k, zeros(MR * nv))
-            offset, bk = bld.load(bld.gep(at, [loop.index])), bld.gep(b, [_times(bld, loop.index, NR)])
+            offset, bk = bld.load(bld.gep(at, [loop.index])), place(bld, b, lines, loop.index)
             vectors = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(nv)]
             sums = loop.end(multiply_add(bld, [bld.gep(p, [offset]) for p in bases], vectors, loop.carried))
             put(bld, sums, c, ir.Constant(I64, NR), nv, accumulate)
             return context.get_dummy_value()
 
-        sig = types.void(pointer, table, table, pointer, pointer, types.intp, types.boolean)
+        sig = types.void(pointer, table, table, pointer, table, pointer, types.intp, types.boolean)
         return sig, codegen
 
-    return gather_tile
+    return tile
+
+
+def make_gather_tile(nv):
+    """C (+)= sum over p < k of x[rows[i] + at[p]] * B[p, :], B with rows of NR floats; `lines` does not matter."""
+    return _make_gathered(nv, lambda bld, b, lines, index: bld.gep(b, [_times(bld, index, NR)]))
+
+
+def make_listed_tile(nv):
+    """C (+)= sum over p < k of x[rows[i] + at[p]] * B[lines[p] ...]."""
+    return _make_gathered(nv, lambda bld, b, lines, index: bld.gep(b, [bld.load(bld.gep(lines, [index]))]))
 
 
 gather_tile, thin_gather_tile = make_gather_tile(NV), make_gather_tile(1)
+listed_tile = make_listed_tile(NV)
 
 
 def prefetch(bld, p):

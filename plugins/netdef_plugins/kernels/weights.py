@@ -92,9 +92,9 @@ def multiply(x, lines, tiles, at, dy, rows, size, pixels, sums, more):
         for m in range(panels):
             c, panel = shift(sums, (k * panels + m) * MR * NR), shift(dy, m * size * NR)
             if rows - m * NR > VL:
-                gather_tile(x, shift(lines, k * MR), at, panel, c, pixels, more)
+                gather_tile(x, shift(lines, k * MR), at, panel, at, c, pixels, more)
             else:
-                thin_gather_tile(x, shift(lines, k * MR), at, panel, c, pixels, more)
+                thin_gather_tile(x, shift(lines, k * MR), at, panel, at, c, pixels, more)
 
 
 @helper
