@@ -106,9 +106,12 @@ def test_matches_the_sum_over_taps(case, dtype):
     assert max(errors) < (5e-6 if dtype == "f" else 1e-12)
 
 
+@pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize("case", SQUARE, ids=str)
-def test_winograd_stays_within_its_tolerance(case, monkeypatch):
-    monkeypatch.setattr(winograd_plan, "pays", lambda *sizes: True)
+def test_winograd_stays_within_its_tolerance(case, few, monkeypatch):
+    """Whichever side is transformed first, in several blocks of squares and parts of the channels."""
+    for name, value in (("pays", lambda *sizes: True), ("are_few", lambda *sizes: few), ("SEEN", 16), ("DEEP", 16)):
+        monkeypatch.setattr(winograd_plan, name, value)
     forget()
     arrays = data(case)
     errors = [largest(a, b) for a, b in zip(run(case, *arrays), plain(case, *arrays), strict=True)]

@@ -1,35 +1,24 @@
 """Convolution of images: forward, backward (with respect to the images) and update (to the weights)."""
 
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 
-from . import conv_nd, depthwise, pointwise, threads, winograd, winograd_plan
+from . import conv_nd, depthwise, pointwise, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block
-from .native import Task
 from .plan import End, Grid, Plan, correlation
 from .weights import add_shares, sum_channels, sum_share
 
 Pair = tuple[int, int]
+Pass = Callable[..., None]  # of x, w, factor, bias and y, or of dy, w, None, None and dx
 
 
-class Pass(NamedTuple):
-    """One run of a core: its plan, and whether Winograd's meets the taps backwards."""
-
-    plan: Plan
-    flip: bool = False
-    block: Task = correlate_block
-
-
-def correlate(x, w, factor, bias, y, one: Pass, rows: int, channels: int, groups: int, across: int, along: int) -> None:
-    """Runs a pass; `across` and `along` are the strides of rows and channels in w."""
-    plan, flip, block = one
-    if block is winograd.convolve_block:
-        return winograd_plan.convolve(x, w, factor, bias, y, plan, rows, channels, groups, across, along, flip)
+def correlate(x, w, factor, bias, y, plan: Plan) -> None:
+    """Runs the plan of a direct convolution."""
     work = threads.scratch("work", plan.scratch)
-    threads.run(block, plan.items, x, w, factor, bias, y, work, plan.table)
+    threads.run(correlate_block, plan.items, x, w, factor, bias, y, work, plan.table)
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -52,12 +41,12 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
-        return Pass(winograd_plan.correlation(*sizes, end), block=winograd.convolve_block)
+        return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, False, end))
     if pointwise.suits(kernel, stride, n, c // groups, rows, (h, w), out):
-        plan = pointwise.plan(n, groups, c // groups, rows, h * w, False, end)
-        return Pass(plan, block=pointwise.multiply_image)
+        return partial(pointwise.multiply, plan=pointwise.plan(n, groups, c // groups, rows, h * w, False, end))
     grid, taps = Grid(*out, *stride, *_taps(kernel, pad, dilation)), kernel[0] * kernel[1]
-    return Pass(correlation(n, groups, c // groups, rows, (h, w), out, grid, c // groups * taps, taps, end))
+    plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, c // groups * taps, taps, end)
+    return partial(correlate, plan=plan)
 
 
 def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1,
@@ -68,14 +57,12 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """
     if x.dtype != np.float32 or not x.size:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu, factor)
-    rows, channels = w.shape[0] // group, w.shape[1]
     if alone(w, group):
         _check(x.shape[1], w.shape, y.shape[1], group, (x.shape[0], y.shape[0]))
         return depthwise.forward(x, conv_nd.scaled(w, factor), b, y, stride, pad, dilation, relu)
     one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
                    End(factor is not None, b is not None, relu), threads.count())  # fmt: skip
-    taps = w.shape[2] * w.shape[3]
-    correlate(x, w, factor, b, y, one, rows, channels, group, channels * taps, taps)
+    one(x, w, factor, b, y)
 
 
 def _reached(size: int, pad: int, dilation: int, stride: int) -> list[list[tuple[int, int]]]:
@@ -103,32 +90,30 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
-        return Pass(winograd_plan.correlation(*sizes), flip=True, block=winograd.convolve_block)
+        return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, True))
     if pointwise.suits(kernel, stride, n, m // groups, channels, (oh, ow), image):
-        plan = pointwise.plan(n, groups, m // groups, channels, oh * ow, True)
-        return Pass(plan, block=pointwise.multiply_image)
+        return partial(pointwise.multiply, plan=pointwise.plan(n, groups, m // groups, channels, oh * ow, True))
     grid, taps = _corners(kernel, pad, dilation, stride, image), kernel[0] * kernel[1]
-    return Pass(correlation(n, groups, m // groups, channels, (oh, ow), image, grid, taps, channels * taps))
+    plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid, taps, channels * taps)
+    return partial(correlate, plan=plan)
 
 
 def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
     """dx[N, C, H, W] from dy[N, M, OH, OW]; pixels that no output has read get zero."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
-    rows, channels = w.shape[0] // group, w.shape[1]
     if alone(w, group):
         _check(dx.shape[1], w.shape, dy.shape[1], group, (dx.shape[0], dy.shape[0]))
         return depthwise.backward(dy, w, dx, stride, pad, dilation)
-    taps = w.shape[2] * w.shape[3]
     one = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation), group, threads.count())
-    correlate(dy, w, None, None, dx, one, channels, rows, group, taps, channels * taps)
+    one(dy, w, None, None, dx)
 
 
 @lru_cache(maxsize=4096)
 def _update(shape, weights, given, stride, pad, dilation, groups, count):
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
-    if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
+    if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out, update=True):
         return winograd_plan.add_update, winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
     grid = Grid(*out, *stride, *_taps(kernel, pad, dilation))
     return add_update, planning.update(n, groups, c // groups, rows, (h, w), grid)

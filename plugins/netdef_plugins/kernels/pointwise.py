@@ -121,7 +121,7 @@ whole_tile, edge_tile, thin_tile = _make(NV, True), _make(NV, False), _make(1, F
 @task
 def multiply_image(job, item, thread):
     """One block of pixels of one group of one image, for one part of the rows."""
-    x, w, factor, bias, y, _, table = unpack(job, "aaaaaan")
+    x, w, factor, bias, y, table = unpack(job, "aaaaan")
     g = geometry(table)
     parts = (g.tiles + g.part - 1) // g.part
     tile0, block, image = item % parts * g.part, item // parts % g.blocks, item // (parts * g.blocks)
@@ -167,3 +167,8 @@ def plan(batch: int, groups: int, channels: int, rows: int, plane: int, backward
     table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
                      part=part, run=run, across=across, along=along, **end._asdict())  # fmt: skip
     return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), 0, tiles)
+
+
+def multiply(x, w, factor, bias, y, plan: Plan) -> None:
+    """Runs the plan."""
+    threads.run(multiply_image, plan.items, x, w, factor, bias, y, plan.table)

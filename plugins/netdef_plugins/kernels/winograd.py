@@ -38,13 +38,17 @@ class Geometry(NamedTuple):
     top: int
     left: int
     pitch: int
+    across: int  # floats from the weights of a row to those of the next, and of a channel
+    along: int
+    flip: int  # 1: the taps are met backwards
     size: int  # squares in a block
     blocks: int
-    some: int  # tiles of rows multiplied at a time
-    padded_at: int  # where the padded copy, packed squares, a single one, transformed ones and products begin
+    some: int  # tiles of rows that are multiplied at a time, or channels of an item that sees squares
+    deep: int  # channels of the weights that are met at a time
+    padded_at: int  # where the padded copy, packed squares, a single one, the second side and products begin
     packed_at: int
     room_at: int
-    seen_at: int
+    side_at: int
     products_at: int
     work: int
     scaled: int
@@ -55,26 +59,32 @@ class Geometry(NamedTuple):
 geometry = fields(Geometry)
 
 
-@task
-def transform_weights(job, item, thread):
-    """u[point, tile, c, WM] of one tile of rows; the taps stand side by side in w, backwards where `flip` is set."""
-    w, u, work, n, rows, tiles, channels, group, across, along, flip = unpack(job, "aaaiiiiiiii")
-    first, size = item % tiles * WM, n - 3
-    taps = size * size
-    w = shift(w, item // tiles * group + first * across)
-    point = (tiles * channels + 1) * WM
-    u = shift(u, item // tiles * n * n * point + item % tiles * channels * WM)
-    room = shift(work, thread * 96 * VL)
-    turned = shift(room, 64 * VL)
+@helper
+def weigh_rows(g, w, rows, channels, u, point, room):
+    """u[point, c, WM] of a tile of rows and some channels; the taps stand side by side in w."""
+    size = g.n - 3
+    taps, turned = size * size, shift(room, 64 * VL)
+    last = shift(turned, (taps - 1) * VL)
     for c in range(channels):
         for t in range(0, taps, VL):
-            turn(shift(w, c * along + t), across, rows - first, min(VL, taps - t), shift(turned, t * VL), VL, VL)
+            turn(shift(w, c * g.along + t), g.across, rows, min(VL, taps - t), shift(turned, t * VL), VL, VL)
         out = shift(u, c * WM)
-        if flip:
-            last = shift(turned, (taps - 1) * VL)
-            weigh_square(n, last, -size * VL, -VL, out, n * point, point, room)
+        if g.flip:
+            weigh_square(g.n, last, -size * VL, -VL, out, g.n * point, point, room)
         else:
-            weigh_square(n, turned, size * VL, VL, out, n * point, point, room)
+            weigh_square(g.n, turned, size * VL, VL, out, g.n * point, point, room)
+
+
+@task
+def transform_weights(job, item, thread):
+    """u[group, point, tile, c, WM] of one tile of rows of one group."""
+    w, u, work, table = unpack(job, "aaan")
+    g = geometry(table)
+    group, first = item // g.tiles, item % g.tiles * WM
+    point = (g.tiles * g.channels + 1) * WM
+    w = shift(w, group * g.rows * g.channels * (g.n - 3) * (g.n - 3) + first * g.across)
+    u = shift(u, group * g.n * g.n * point + first * g.channels)
+    weigh_rows(g, w, g.rows - first, g.channels, u, point, shift(work, thread * g.work + g.room_at))
 
 
 @helper
@@ -88,8 +98,8 @@ def copy_square(n, dst, src, pitch, count):
 
 
 @helper
-def see_block(g, x, first, last, work, seen):
-    """seen[point, panel, c, WN]: the squares first .. last - 1 of all channels."""
+def see_block(g, x, begin_c, end_c, first, last, work, seen):
+    """seen[point, panel, c, WN]: the squares first .. last - 1 of the channels begin_c .. end_c - 1."""
     runs, packed, room = integers(work), shift(work, g.packed_at), shift(work, g.room_at)
     padded = shift(work, g.padded_at)
     panels = (last - first + WN - 1) // WN
@@ -100,7 +110,7 @@ def see_block(g, x, first, last, work, seen):
     start = (n0 * g.tall + begin) * row
     count = find_runs(first, last, g.qh, g.qw, g.tall * row, 4 * row, 1, start, WN, runs)
     x, points = shift(x, n0 * image), g.n * g.n
-    for c in range(g.channels):
+    for c in range(begin_c, end_c):
         pad_channels(padded, shift(x, c * g.height * g.width), 1, g.height, g.width, image, g.tall, g.top, g.left,
                      4, 4, g.pitch, begin, end)  # fmt: skip
         for r in range(count):
@@ -180,8 +190,8 @@ def convolve_block(job, item, thread):
     last = min(first + g.size, g.batch * g.qh * g.qw)
     panels, points = (last - first + WN - 1) // WN, g.n * g.n
     work = shift(work, thread * g.work)
-    seen, products = shift(work, g.seen_at), shift(work, g.products_at)
-    see_block(g, shift(x, group * g.channels * g.height * g.width), first, last, work, seen)
+    seen, products = shift(work, g.side_at), shift(work, g.products_at)
+    see_block(g, shift(x, group * g.channels * g.height * g.width), 0, g.channels, first, last, work, seen)
     point = (g.tiles * g.channels + 1) * WM
     runs, image = integers(work), g.groups * g.rows * g.oh * g.ow
     count = find_runs(first, last, g.qh, g.qw, image, 4 * g.ow, 4, 0, WN, runs)

@@ -1,68 +1,126 @@
 """When Winograd's convolution is worth its transforms, and how its work is cut."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from . import threads, winograd, winograd_weights
+from .native import Task
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, round_up
 from .simd import VL
-from .winograd import APART, WM, WN
+from .tile import NR
+from .winograd import APART, WM, WN, convolve_block, transform_weights
+from .winograd_few import convolve_rows, see_part
 from .winograd_weights import RUN
 
-# Squares in a block at most, and floats of products at a time.
+# Squares in a block at most, and floats of products at a time, where weights are transformed first.
 SQUARES = 64
 PRODUCTS = 80 * 1024
+# Squares in a block at most, and channels of the weights met at a time, where squares are seen first.
+SEEN, DEEP = 128, 64
 
 
-def pays(kernel: int, batch: int, channels: int, rows: int, out: tuple[int, int]) -> bool:
+def squares(batch: int, out: tuple[int, int]) -> int:
+    """Of 4 x 4 results."""
+    return batch * -(-out[0] // 4) * -(-out[1] // 4)
+
+
+def are_few(total: int, rows: int) -> bool:
+    """Whether squares, seen from the points, take less room than weights do."""
+    return round_up(total, WN) < round_up(rows, WM)
+
+
+def pays(kernel: int, batch: int, channels: int, rows: int, out: tuple[int, int], update: bool = False) -> bool:
     """Whether the multiplications saved outweigh the transforms, in cycles of 16 multiply-adds measured on one core."""
-    squares, points = batch * -(-out[0] // 4) * -(-out[1] // 4), (kernel + 3) ** 2
-    direct = kernel**2 * channels * rows * batch * out[0] * out[1] / 14
-    products = points * channels * round_up(rows, WM) * round_up(squares, WN) / 14
-    transforms = points * ((channels + rows) * round_up(squares, WN) * 1.5 + channels * rows * 1.5)
+    total, points = squares(batch, out), (kernel + 3) ** 2
+    weights = 0.5 if are_few(total, rows) and not update else 1.5
+    direct = kernel**2 * channels * rows * round_up(batch * out[0] * out[1], NR) / 14
+    products = points * channels * round_up(rows, WM) * round_up(total, WN) / 14
+    transforms = points * ((channels + rows) * round_up(total, WN) * 1.5 + channels * rows * weights)
     return products + transforms < direct
 
 
-def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, image: tuple[int, int],
-                out: tuple[int, int], pad: tuple[int, int], end: End = PLAIN) -> Plan:  # fmt: skip
-    """The plan of kernel x kernel taps on x[batch, groups * channels, *image] into y[batch, groups * rows, *out]."""
-    n, qh, qw, tiles = kernel + 3, -(-out[0] // 4), -(-out[1] // 4), -(-rows // WM)
-    total = batch * qh * qw
+def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: tuple[int, int], update=False) -> bool:
+    """Whether a convolution, or its update, has a form that Winograd's serves, and gains by it."""
+    square = kernel in ((3, 3), (5, 5)) and stride == dilation == (1, 1)
+    return square and pays(kernel[0], batch, channels, rows, out, update)
+
+
+class Steps(NamedTuple):
+    """A convolution in two steps: one side is transformed for all threads, then the other meets it."""
+
+    few: bool  # whether squares are the first side, not weights
+    first: Task
+    firsts: int  # its items
+    second: Task
+    seconds: int
+    kept: int  # floats that the first leaves
+    size: int  # squares in a block
+    some: int  # tiles of rows that are multiplied at a time, or channels of an item that sees squares
+    deep: int  # channels of the second side at a time
+    side: int  # floats of that
+    products: int  # tiles of products at a time, at each point
+
+
+class Halves(NamedTuple):
+    """What to run: the kernels' table, the steps, and floats of scratch."""
+
+    table: np.ndarray
+    steps: Steps
+    scratch: int
+
+
+def _weights_first(points: int, total: int, groups: int, channels: int, tiles: int) -> Steps:
     fair = round_up(-(-total * groups // (ITEMS_PER_THREAD * threads.count())), WN)
     size = min(round_up(total, WN), SQUARES, max(fair, 4 * WN))
-    blocks, panels = -(-total // size), size // WN
-    some = max(1, min(tiles, PRODUCTS // (size * n * n * WM)))
-    pitch, tall = qw + 1, (qh - 1) * 4 + n
+    blocks, some = -(-total // size), max(1, min(tiles, PRODUCTS // (size * points * WM)))
+    kept = groups * points * (tiles * channels + 1) * WM
+    return Steps(False, transform_weights, groups * tiles, convolve_block, groups * blocks, kept, size, some, channels,
+                 points * (channels * size + WN), some * size // WN)  # fmt: skip
+
+
+def _squares_first(points: int, total: int, groups: int, channels: int, tiles: int) -> Steps:
+    size = round_up(-(-total // -(-total // SEEN)), WN)
+    blocks, deep = groups * -(-total // size), min(channels, DEEP)
+    some = -(-channels // -(-ITEMS_PER_THREAD * threads.count() // blocks))
+    kept = blocks * points * (size * channels + WN)
+    return Steps(True, see_part, blocks * -(-channels // some), convolve_rows, blocks * tiles, kept, size, some, deep,
+                 points * (deep + 1) * WM, size // WN)  # fmt: skip
+
+
+def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, image: tuple[int, int],
+                out: tuple[int, int], pad: tuple[int, int], flip: bool, end: End = PLAIN) -> Halves:  # fmt: skip
+    """The plan of kernel x kernel taps on x[batch, groups * channels, *image] into y[batch, groups * rows, *out]; where
+    `flip` is set they are met backwards, and lie as w[groups * channels, rows, ...]."""
+    n, qh, qw, tiles, taps = kernel + 3, -(-out[0] // 4), -(-out[1] // 4), -(-rows // WM), kernel * kernel
+    total = squares(batch, out)
+    steps = (_squares_first if are_few(total, rows) else _weights_first)(n * n, total, groups, channels, tiles)
+    size, pitch, tall = steps.size, qw + 1, (qh - 1) * 4 + n
     lines, images = (size - 1) // qw + 2, (size - 1) // (qh * qw) + 2
     padded_at = round_up(6 * (size + 1), 16)
     packed_at = padded_at + round_up((4 * lines + (n - 4) * images + n) * 4 * pitch + 64, 16)
-    room_at = packed_at + round_up(panels * n * n * WN + 64, 16)
-    seen_at = room_at + 80 * VL + 16 * WN
-    products_at = seen_at + n * n * (channels * size + WN) + 64
-    work = round_up(products_at + some * panels * n * n * APART + 64, 16)
+    room_at = packed_at + round_up(size * n * n + 64, 16)
+    side_at = room_at + 96 * VL + 16 * WN
+    products_at = side_at + round_up(steps.side + 64, 16)
+    work = round_up(products_at + steps.products * n * n * APART + 64, 16)
+    across, along = (taps, rows * taps) if flip else (channels * taps, taps)
     geometry = winograd.Geometry(
         n=n, batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, tiles=tiles,
-        qh=qh, qw=qw, oh=out[0], ow=out[1], tall=tall, top=-pad[0], left=-pad[1], pitch=pitch, size=size, blocks=blocks,
-        some=some, padded_at=padded_at, packed_at=packed_at, room_at=room_at, seen_at=seen_at,
-        products_at=products_at, work=work, **end._asdict(),
+        qh=qh, qw=qw, oh=out[0], ow=out[1], tall=tall, top=-pad[0], left=-pad[1], pitch=pitch, across=across,
+        along=along, flip=flip, size=size, blocks=-(-total // size), some=steps.some, deep=steps.deep,
+        padded_at=padded_at, packed_at=packed_at, room_at=room_at, side_at=side_at, products_at=products_at, work=work,
+        **end._asdict(),
     )  # fmt: skip
-    return Plan(np.array(geometry, np.int64), blocks * groups, work * threads.count(), tiles)
+    return Halves(np.array(geometry, np.int64), steps, work * threads.count())
 
 
-def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: tuple[int, int]) -> bool:
-    """Whether a convolution has a form that Winograd's serves, and gains by it."""
-    square = kernel in ((3, 3), (5, 5)) and stride == dilation == (1, 1)
-    return square and pays(kernel[0], batch, channels, rows, out)
-
-
-def convolve(x, w, factor, bias, y, plan: Plan, rows: int, channels: int, groups: int, across: int, along: int,
-             flip: bool) -> None:  # fmt: skip
-    """Runs the plan; `across` and `along` are the strides of rows and channels in w, `flip` turns the taps around."""
-    n = w.shape[2] + 3
-    u = threads.scratch("weights", groups * n * n * (plan.tiles * channels + 1) * WM)
-    work = threads.scratch("work", max(plan.scratch, 96 * VL * threads.count()))
-    threads.run(winograd.transform_weights, groups * plan.tiles, w, u, work, n, rows, plan.tiles, channels,
-                w.size // groups, across, along, flip)  # fmt: skip
-    threads.run(winograd.convolve_block, plan.items, x, u, factor, bias, y, work, plan.table)
+def convolve(x, w, factor, bias, y, plan: Halves) -> None:
+    """Runs the plan."""
+    table, steps, scratch = plan
+    kept, work = threads.scratch("weights", steps.kept), threads.scratch("work", scratch)
+    one, other = (x, w) if steps.few else (w, x)
+    threads.run(steps.first, steps.firsts, one, kept, work, table)
+    threads.run(steps.second, steps.seconds, other, kept, factor, bias, y, work, table)
 
 
 # Items that an update is cut into at least, whatever the thread count, and channels that an item takes at most.
@@ -75,7 +133,7 @@ def update(kernel: int, batch: int, groups: int, channels: int, rows: int, image
            out: tuple[int, int], pad: tuple[int, int]) -> tuple[Plan, int, int]:  # fmt: skip
     """The plan of an update; then the items that add shares, and the floats that shares are kept in."""
     n, qh, qw, panels = kernel + 3, -(-out[0] // 4), -(-out[1] // 4), -(-rows // WN)
-    tiles, total = -(-channels // WM), batch * qh * qw
+    tiles, total = -(-channels // WM), squares(batch, out)
     parts = -(-channels // CHANNELS)
     shares = max(1, min(SHARES // (parts * groups), total // 64))
     parts = min(tiles, max(parts, -(-2 * threads.count() // (shares * groups))))
