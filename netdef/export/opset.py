@@ -8,11 +8,11 @@ import onnx
 from onnx import helper, version_converter
 
 from netdef.errors import ExportError
+from netdef.export import older
 from netdef.export.graph import OPSET
 from netdef.export.model import Exported
 
 OLDEST = 9  # before, weights had to be inputs too
-IR_VERSIONS = {9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
 HIDDEN = "netdef.hidden"
 LARGE = 1 << 16  # bytes: weights, which no conversion looks at
 
@@ -24,11 +24,13 @@ def convert(exported: Exported, opset: int) -> None:
     its inputs and attributes: most versions differ in types that a model of float32 does not use. Raises ExportError
     where they differ in more, in the converter's words.
     """
-    newest = min(onnx.defs.onnx_opset_version(), max(IR_VERSIONS))
+    newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= opset <= newest:
         raise ExportError(f"opset {opset}: want {OLDEST} to {newest}; netdef writes {OPSET}")
     model = exported.model
     weights = _take_weights(model)
+    if opset <= older.FLATTENED:
+        older.along_last(model)
     step = 1 if opset > OPSET else -1
     for version in range(OPSET, opset, step):
         model = _step(model, version + step)
@@ -36,11 +38,11 @@ def convert(exported: Exported, opset: int) -> None:
     if model is not exported.model:
         _keep(exported.model, model)
         exported.model = model
-    model.ir_version = IR_VERSIONS[opset]
+    model.ir_version = max(4, helper.find_min_ir_version_for(list(model.opset_import)))
 
 
 def _step(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    hidden: set[str] = set()
+    hidden = set(older.ALONG) if version == older.FLATTENED else set()
     while True:
         try:
             made = version_converter.convert_version(_hide(model, hidden), version)

@@ -75,4 +75,4 @@ class LSTMUnit(ParameterFree):
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
         c, gates, cont = inputs
-        return list(recurrent_onnx.unit(graph, gates, recurrent_onnx.column(graph, cont, 2), c))
+        return list(recurrent_onnx.unit(graph, gates, recurrent_onnx.column(graph, cont, 2), c, graph.shape(c)[2]))

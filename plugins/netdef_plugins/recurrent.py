@@ -226,7 +226,7 @@ class LSTM(Recurrent):
         return y.diff
 
     def step_to_onnx(self, graph: Any, a: str, cont: str, state: list[str]) -> list[str]:
-        c, h = recurrent_onnx.unit(graph, a, cont, state[1])
+        c, h = recurrent_onnx.unit(graph, a, cont, state[1], self.param.num_output)
         return [h, c]
 
 

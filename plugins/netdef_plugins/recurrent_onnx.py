@@ -25,9 +25,13 @@ def linear(graph: Any, x: str, shape: Shape, w: str, b: str | None = None) -> st
     return reshaped(graph, graph.op("Gemm", [flat, w, b], transB=1), shape)
 
 
-def unit(graph: Any, gates: str, cont: str, c: str) -> tuple[str, str]:
-    """The next c and h of LSTMUnit; cont has as many axes as c."""
-    i, f, o, g = graph.op("Split", [gates], outputs=4, axis=-1, num_outputs=4)
+def unit(graph: Any, gates: str, cont: str, c: str, d: int) -> tuple[str, str]:
+    """The next c and h of LSTMUnit, D numbers each; cont has as many axes as c: (N, D), or (1, N, D).
+
+    Split has another form in most opsets, Gather has one in all of them.
+    """
+    gates = reshaped(graph, gates, (-1, 4, d))
+    i, f, o, g = (graph.op("Gather", [gates, graph.const(np.array(k, np.int64))], axis=1) for k in range(4))
     i, f, o = (graph.op("Sigmoid", [x]) for x in (i, f, o))
     kept = graph.op("Mul", [graph.op("Mul", [cont, f]), c])
     new = graph.op("Add", [kept, graph.op("Mul", [i, graph.op("Tanh", [g])])])

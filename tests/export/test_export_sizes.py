@@ -156,6 +156,32 @@ def test_other_opsets_are_compared_too(tmp_path, opset):
     assert (model.producer_name, model.metadata_props[0].value) == ("netdef", "b")
 
 
+NEWEST = onnx.defs.onnx_opset_version()
+
+
+@pytest.mark.parametrize("opset", [9, 12, 13, NEWEST])
+def test_a_softmax_over_the_channels_of_an_image_means_the_same_in_every_opset(tmp_path, opset):
+    """Until 12 it took the axes behind its own as well."""
+    text = 'layer { name: "p" type: "Softmax" bottom: "conv" top: "p" }'
+    text += 'layer { name: "q" type: "Softmax" bottom: "p" top: "q" softmax_param { axis: -1 } }'
+    result = export_file(built(INPUT + CONV + text, 1), tmp_path / "m.onnx", opset=opset, every=True)
+    assert result.parity.difference < 1e-5
+
+
+RECURRENT = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 5 dim: 2 dim: 3 } } }
+layer { name: "cont" type: "Input" top: "cont" input_param { shape { dim: 5 dim: 2 } } }
+layer { name: "l" type: "%s" bottom: "x" bottom: "cont" top: "y"
+  recurrent_param { num_output: 4 weight_filler { type: "xavier" } } }"""
+
+
+@pytest.mark.parametrize("opset", [9, 12, 17, NEWEST])
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_recurrent_layers_have_a_form_in_every_opset(tmp_path, kind, opset):
+    result = export_file(built(RECURRENT % kind, 1), tmp_path / "m.onnx", opset=opset, every=True)
+    assert result.parity.difference < 1e-5
+
+
 def test_an_opset_that_lacks_an_operation_is_refused(tmp_path):
     with pytest.raises(ExportError, match="want 9 to"):
         export_file(built(INPUT + CONV, 1), tmp_path / "m.onnx", opset=3)

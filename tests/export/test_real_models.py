@@ -50,6 +50,12 @@ def test_every_blob_agrees_with_onnx_runtime(model, tmp_path):
     assert result.parity.difference < 1e-4 and result.parity.constant == ()
 
 
+@pytest.mark.parametrize(("model", "opset"), [("mtcnn/det1", 9), ("wechat_qr/detect", 11)], indirect=["model"])
+def test_the_oldest_opset_that_has_its_operations(model, opset, tmp_path):
+    result = export_file(model[1], tmp_path / "model.onnx", opset=opset)
+    assert result.parity.difference < 1e-4 and result.opset == opset
+
+
 OPEN = [("mtcnn/det1", ["batch", "image"]), ("mtcnn/det2", ["batch"]), ("mtcnn/det3", ["batch"])]
 OPEN += [("wechat_qr/detect", ["batch", "image"]), ("wechat_qr/sr", ["batch", "image"])]
 
