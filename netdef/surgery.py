@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netdef import prototxt
+from netdef.distance import relative
 from netdef.errors import LayerError, NetdefError
 from netdef.export.select import Top, Wires, wires
 from netdef.files import replacing
@@ -103,11 +104,8 @@ def difference(net: Net, operated: Operated, seed: int = 1) -> float:
         other.blobs[name].data[...] = net.blobs[name].data
     net.forward()
     other.forward()
-    found = 0.0
-    for name in net.outputs:
-        x, y = net.blobs[name].data.reshape(-1), other.blobs[name].data.reshape(-1)
-        found = max(found, float(np.max(np.abs(x - y), initial=0) / max(np.max(np.abs(x), initial=0), 1e-30)))
-    return found
+    pairs = ((other.blobs[name].data.reshape(-1), net.blobs[name].data.reshape(-1)) for name in net.outputs)
+    return max((relative(got, want, 1e-30) for got, want in pairs), default=0.0)
 
 
 class _Layers:

@@ -26,7 +26,7 @@ loading provided
 prototxt schema
 compose
 merge
-blob hookspecs options files limits
+blob hookspecs options files limits distance
 names known
 errors
 __init__

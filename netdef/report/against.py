@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from netdef.distance import relative
 from netdef.errors import PluginError
 from netdef.layer import Source
 from netdef.net import Net
@@ -216,7 +217,7 @@ class Check:
             pairs = [(ours * (theirs != 0), theirs * (ours != 0)) for ours, theirs in pairs]
         else:
             pairs += [(a, b) for a, b in zip(gradients, found, strict=False) if a is not None and b is not None]
-        worst = max((relative(ours, theirs) for ours, theirs in pairs), default=0.0)
+        worst = max((relative(theirs.ravel(), ours.ravel()) for ours, theirs in pairs), default=0.0)
         if worst > TOLERANCE:
             self.peer.lacking[i] = f"{self.peer.title} gives something else: they differ by {worst:.2g} of the largest"
         else:
@@ -227,7 +228,7 @@ class Check:
         made = run.outputs()
         for place, ours in self.data.items():
             if self.net.layers[place[0]].layer_param.top[place[1]] in self.net.outputs and place in made:
-                worst = relative(ours, made[place])
+                worst = relative(made[place].ravel(), ours.ravel())
                 if worst > TOLERANCE * 10:
                     name = self.net.layers[place[0]].name
                     raise PluginError(
@@ -245,15 +246,3 @@ class Check:
         }
         places.update(place for i in self.peer.lacking for place in self.sources[i])
         return {p: (self.data[p], self.diffs.get(p, np.zeros_like(self.data[p]))) for p in places}
-
-
-def relative(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference, in parts of the largest number; infinite where shapes, or what is finite, differ."""
-    if ours.size != theirs.size:
-        return float("inf")
-    ours, theirs = ours.astype(np.float64).ravel(), theirs.astype(np.float64).ravel()
-    if not ours.size or np.array_equal(ours, theirs, equal_nan=True):
-        return 0.0
-    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
-        return float("inf")
-    return float(np.abs(ours - theirs).max() / np.abs(ours).max()) if ours.any() else float("inf")
