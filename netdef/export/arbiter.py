@@ -5,23 +5,28 @@ some 1e-4: neither says anything of the export. So a layer's operations are run 
 where ONNX Runtime still differs, ONNX's own reference computes them in double precision.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, external_data_helper, helper, numpy_helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from netdef.distance import relative
 from netdef.errors import ExportError
 from netdef.export.model import Exported
-from netdef.export.runtime import session
+from netdef.export.nudge import Nudge
+from netdef.export.piece import Cutter, Piece
+from netdef.export.runtime import opened
 from netdef.export.select import Top
 from netdef.net import Net
 
 COARSE = 1e-2
 """What a runtime's rounding may do to one layer, by scale, where its operations in double precision agree."""
+TINY = 1e-30  # the smallest scale
 Arrays = dict[str, np.ndarray]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -31,126 +36,63 @@ class Arbiter:
 
     def __init__(self, net: Net, exported: Exported, file: Path | None, tolerance: float, threads: int):
         self.net, self.exported, self.tolerance, self.threads = net, exported, tolerance, threads
-        self.folder = str(file.parent) if file else ""
-        self._makers: dict[str, int] = {
-            name: i for i, node in enumerate(exported.model.graph.node) for name in node.output
-        }
-        self._constants = {tensor.name: tensor for tensor in exported.model.graph.initializer}
-        body, tops = exported.model.graph, set(exported.values.values())
-        self._infos = {v.name: v for v in (*body.input, *body.output, *body.value_info) if v.name in tops}
-        """Of each top's value; the sizes that inputs or the data decide are open there."""
+        self.cutter, self.nudge = Cutter(exported, file), Nudge(net, exported)
 
-    def differences(self, tops: Iterable[tuple[Top, str]], disputed: Iterable[str]) -> Iterator[tuple[str, float]]:
-        """(value, difference by scale) of the layers that give the disputed values, each alone.
+    def differences(
+        self, tops: Iterable[tuple[Top, str]], disputed: Iterable[str], feed: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[str, float]]:
+        """(value, difference by scale) of each top with a disputed value: of the layer that gives it, alone.
 
-        `tops` runs the net, giving each top and its value's name while its blob holds what was computed.
+        `tops` runs the net on `feed`, giving each top and its value's name while its blob holds what was computed.
+        What layers read is held until the last of them was judged.
         """
-        parts = {name: self._cut_out(name) for name in disputed}
-        wanted = {name for _, reads in parts.values() for name in reads}
-        known: Arrays = {}
-        wants: Arrays = {}
+        pieces = {name: self.cutter.cut([name]) for name in disputed}
+        left = Counter(self.exported.values.values())
+        known: Arrays = {name: np.asarray(x) for name, x in (feed or {}).items()}
         for (i, t), name in tops:
             x = self.net.tops[i][t].data
+            if name in pieces:
+                reads = pieces[name].reads
+                yield name, self._alone(pieces[name], x, {read: known[read] for read in reads})
+                left[name] -= 1
+                if not left[name]:
+                    del pieces[name]
+            wanted = {read for piece in pieces.values() for read in piece.reads}
             if name in wanted:
                 known[name] = x.copy()
-            if name in parts:
-                wants[name] = x.copy()
-        for name, want in wants.items():
-            model, reads = parts[name]
-            yield name, self._alone(model, name, want, {read: known[read] for read in reads})
+            known = {name: x for name, x in known.items() if name in wanted}
 
-    def _alone(self, model: onnx.ModelProto, name: str, want: np.ndarray, feed: Arrays) -> float:
+    def _alone(self, piece: Piece, want: np.ndarray, feed: Arrays) -> float:
         """nan where rounding decides: that of what the layer reads would change as much, or the runtime's own does."""
+        (name,) = piece.gives
         try:
-            with session(model, None, [name], self.threads) as run:
-                got = run(feed)[name]
-                noise = _difference(run({n: nudged(x) for n, x in feed.items()})[name], got)
+            run = opened(piece.model, piece.constants, piece.gives, self.threads)
+            got = run(feed)[name]
+            off = relative(got, want, TINY)
+            if off <= self.tolerance:
+                return off
+            noise = relative(run({n: self.nudge(n, x) for n, x in feed.items()})[name], got, TINY)
         except ExportError:
             return np.inf
-        off = _difference(got, want)
-        if off <= self.tolerance:
-            return off
         if off <= 10 * noise:
             return np.nan
         try:
-            exact = _difference(self._reference(model, name, feed), want)
+            exact = relative(_reference(piece, feed), want, TINY)
         except Exception:  # it lacks operations and types, and says so in many ways
             return off
         if exact > max(self.tolerance, 10 * noise):
             return off
         return exact if max(off / COARSE, exact / self.tolerance) <= 1 else np.nan
 
-    def _cut_out(self, name: str) -> tuple[onnx.ModelProto, list[str]]:
-        """The operations from other tops' values to one value, as a model; which values it reads."""
-        nodes, reads, constants = set(), [], []
-        todo, seen = [name], set()
-        while todo:
-            value = todo.pop()
-            if value in seen:
-                continue
-            seen.add(value)
-            if value in self._constants:
-                constants.append(self._constant(value))
-            elif value in self._infos and value != name:
-                reads.append(value)
-            elif value in self._makers:
-                nodes.add(self._makers[value])
-                todo += _reads(self.exported.model.graph.node[self._makers[value]])
-        ordered = [self.exported.model.graph.node[i] for i in sorted(nodes)]
-        infos = [self._infos[n] for n in reads]
-        out = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
-        source = self.exported.model
-        made = helper.make_model(
-            helper.make_graph(ordered, "layer", infos, [out], constants),
-            opset_imports=source.opset_import,
-            ir_version=source.ir_version,
-        )
-        return onnx.shape_inference.infer_shapes(made), reads
 
-    def _constant(self, name: str) -> TensorProto:
-        """A constant as it is, read from beside the file where a model over 2 GB has it."""
-        tensor = self._constants[name]
-        if not external_data_helper.uses_external_data(tensor):
-            return tensor
-        own = TensorProto()
-        own.CopyFrom(tensor)
-        external_data_helper.load_external_data_for_tensor(own, self.folder)
-        own.data_location = TensorProto.DEFAULT
-        del own.external_data[:]
-        return own
-
-    def _reference(self, model: onnx.ModelProto, name: str, feed: Arrays) -> np.ndarray:
-        """The same in double precision, by another implementation."""
-        wide = onnx.ModelProto()
-        wide.CopyFrom(model)
-        for tensor in wide.graph.initializer:
-            x = numpy_helper.to_array(tensor)
-            if x.dtype in FLOATS:
-                tensor.CopyFrom(numpy_helper.from_array(x.astype(np.float64), tensor.name))
-        given = {n: x.astype(np.float64) for n, x in feed.items()}
-        found: Any = ReferenceEvaluator(wide).run([name], given)
-        return np.asarray(found[0])
-
-
-def nudged(x: np.ndarray) -> np.ndarray:
-    """About as far off as rounding may leave it."""
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], x.shape)
-    return (x * (1 + 2.0**-22 * signs)).astype(np.float32)
-
-
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node reads, what the graphs within it read from outside included."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        made = {n for inner in attribute.g.node for n in inner.output} | {v.name for v in attribute.g.input}
-        for inner in attribute.g.node:
-            yield from (name for name in _reads(inner) if name not in made)
-
-
-def _difference(got: np.ndarray, want: np.ndarray) -> float:
-    if got.shape != want.shape or not np.all(np.isfinite(got) == np.isfinite(want)):
-        return np.inf
-    finite = np.isfinite(want)
-    scale = float(np.max(np.abs(want), where=finite, initial=0.0))
-    off = np.subtract(got, want, where=finite, out=np.zeros(want.shape))
-    return float(np.max(np.abs(off), initial=0.0)) / max(scale, 1e-30)
+def _reference(piece: Piece, feed: Arrays) -> np.ndarray:
+    """The same in double precision, by another implementation; constants are fed as well."""
+    wide, given = onnx.ModelProto(), {n: x.astype(np.float64) for n, x in feed.items()}
+    wide.CopyFrom(piece.model)
+    del wide.graph.initializer[:]
+    for tensor in piece.model.graph.initializer:
+        x = piece.constants[tensor.name] if tensor.name in piece.constants else numpy_helper.to_array(tensor)
+        given[tensor.name] = x.astype(np.float64) if x.dtype in FLOATS else x
+        wide.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    found: Any = ReferenceEvaluator(wide).run(piece.gives, given)
+    return np.asarray(found[0])

@@ -12,7 +12,7 @@ import onnx
 from netdef.export.graph import OPSET
 from netdef.export.model import build
 from netdef.export.opset import convert
-from netdef.export.parity import TOLERANCE, Parity, verify
+from netdef.export.parity import TOLERANCE, Parity, Watch, verify
 from netdef.export.preprocess import Preprocess
 from netdef.files import replacing_path
 from netdef.net import Net
@@ -47,6 +47,7 @@ def export_file(
     dynamic: Collection[str] = (),
     prepare: Preprocess | None = None,
     opset: int = OPSET,
+    watch: Watch = lambda done, total, what: None,
 ) -> Result:
     """Write a net built for TEST as an ONNX model that was compared with it; see `build` and `verify`.
 
@@ -62,7 +63,9 @@ def export_file(
     try:
         with replacing_path(path) as part:
             _write(exported.model, part, data)
-            parity = verify(net, exported, part, feeds=feeds, every=every, tolerance=tolerance, threads=threads)
+            parity = verify(
+                net, exported, part, feeds=feeds, every=every, tolerance=tolerance, threads=threads, watch=watch
+            )
             size = sum(f.stat().st_size for f in (part, data) if f.exists())
     except BaseException:
         data.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """ONNX Runtime on the CPU: a model in memory or on disk, checked, and ready to give any of its values."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,23 +15,41 @@ KINDS = {"tensor(uint8)": np.uint8}
 Run = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 
 
-@contextmanager
-def session(model: onnx.ModelProto, file: Path | None, names: Sequence[str], threads: int) -> Iterator[Run]:
-    """A function from inputs by name to the values called `names`, outputs or not.
+def session(model: onnx.ModelProto, file: Path | None, names: Sequence[str], threads: int) -> Run:
+    """A function from inputs by name to the values called `names`: outputs, or others of a model that is in no file.
 
     `file` holds the model on disk; where it has external data, they are looked for beside it. Raises ExportError where
     onnx.checker or ONNX Runtime refuses the model.
     """
-    with _giving(model, names) as more, _on_disk(model, file, more) as source:
-        try:
-            onnx.checker.check_model(source, full_check=True)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-            options.log_severity_level = 4  # what matters comes as an exception
-            runtime = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        except Exception as e:
-            raise ExportError(f"ONNX Runtime cannot run the model: {e}") from e
-        yield lambda feed: _run(runtime, names, feed)
+    with _giving(model, names):
+        source = model.SerializeToString() if file is None else str(file)
+    try:
+        onnx.checker.check_model(source, full_check=True)
+    except Exception as e:
+        raise ExportError(f"onnx.checker refuses the model: {e}") from e
+    return opened(source, {}, names, threads)
+
+
+def opened(
+    source: onnx.ModelProto | bytes | str, constants: Mapping[str, np.ndarray], names: Sequence[str], threads: int
+) -> Run:
+    """The same without a check, of a model, its bytes or its file; `constants` are those whose numbers it lacks.
+
+    What a run does not give back it frees: no memory is kept from run to run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # what matters comes as an exception
+    options.enable_cpu_mem_arena = False  # it takes twice what is needed, and never gives it back
+    if constants:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(x) for x in constants.values()]
+        options.add_external_initializers(list(constants), values)
+    source = source.SerializeToString() if isinstance(source, onnx.ModelProto) else source
+    try:
+        runtime = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as e:
+        raise ExportError(f"ONNX Runtime cannot run the model: {e}") from e
+    return lambda feed: _run(runtime, names, feed)
 
 
 def _run(runtime: Any, names: Sequence[str], feed: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -44,27 +61,13 @@ def _run(runtime: Any, names: Sequence[str], feed: Mapping[str, Any]) -> dict[st
 
 
 @contextmanager
-def _giving(model: onnx.ModelProto, names: Sequence[str]) -> Iterator[bool]:
-    """The same model for a while with more outputs (no copy: it may be large); whether there are more."""
+def _giving(model: onnx.ModelProto, names: Sequence[str]) -> Iterator[None]:
+    """The same model for a while with more outputs (no copy: it may be large)."""
     body = model.graph
     own = len(body.output)
     known = {v.name for v in body.output}
     body.output.extend(v for v in body.value_info if v.name in names and v.name not in known)
     try:
-        yield len(body.output) > own
+        yield
     finally:
         del body.output[own:]
-
-
-@contextmanager
-def _on_disk(model: onnx.ModelProto, file: Path | None, changed: bool) -> Iterator[Any]:
-    """What checker and runtime open: the bytes, the file, or, of a changed model, a file beside the file."""
-    if file is None:
-        yield model.SerializeToString()
-    elif not changed:
-        yield str(file)
-    else:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", suffix=".part") as f:
-            f.write(model.SerializeToString())
-            f.flush()
-            yield f.name

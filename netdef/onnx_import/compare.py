@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from netdef.distance import Distances
 from netdef.errors import ExportError
 from netdef.export.runtime import session
 from netdef.net import Net
@@ -14,6 +15,7 @@ from netdef.registry import Registry
 from netdef.surgery import Operated
 
 TOLERANCE = 1e-4
+TINY = 1e-30  # the smallest scale
 
 
 def compare(found: Operated, original: onnx.ModelProto, model: onnx.ModelProto, registry: Registry) -> None:
@@ -37,38 +39,22 @@ def compare(found: Operated, original: onnx.ModelProto, model: onnx.ModelProto, 
 def _differences(net: Net, model: onnx.ModelProto, names: list[str]) -> list[tuple[str, str]]:
     """(value, how it differs), in the order of the names."""
     said: dict[str, str] = {}
-    largest: dict[str, float] = {}
-    with session(model, None, names, 2) as run:
-        for feed in _feeds(net, model):
-            for name, x in feed.items():
-                net.blobs[name].data[...] = x
-            net.forward()
-            for name, want in run(feed).items():
-                said.setdefault(name, "")
-                largest[name] = max(largest.get(name, 1e-30), _largest(want))
-                said[name] = said[name] or _said(net.blobs[name].data, want, largest[name] / 1000)
+    distances = Distances(TINY)
+    run = session(model, None, names, 2)
+    for feed in _feeds(net, model):
+        for name, x in feed.items():
+            net.blobs[name].data[...] = x
+        net.forward()
+        for name, x in run(feed).items():
+            got, want = net.blobs[name].data, np.asarray(x, np.float32)
+            said[name] = said.get(name) or _said(got, want, distances.relative(name, got, want))
     return [(name, said[name]) for name in names if said[name]]
 
 
-def _largest(x: np.ndarray) -> float:
-    return float(np.max(np.abs(x), where=np.isfinite(x), initial=0))
-
-
-def _said(got: np.ndarray, want: np.ndarray, least: float) -> str:
-    """`least` is the smallest scale: what rounding leaves of a sigmoid of -100 is no difference."""
+def _said(got: np.ndarray, want: np.ndarray, off: float) -> str:
     if got.shape != want.shape:
         return f"would have shape {got.shape}, in ONNX it has {want.shape}"
-    off = _difference(got, np.asarray(want, np.float32), least)
     return "" if off < TOLERANCE else f"would differ by {off:.2g} of its scale"
-
-
-def _difference(got: np.ndarray, want: np.ndarray, least: float) -> float:
-    """The largest difference by scale of what is finite; infinite where one is and the other is not."""
-    finite = np.isfinite(want)
-    if not np.array_equal(finite, np.isfinite(got)):
-        return np.inf
-    got, want = np.where(finite, got, 0), np.where(finite, want, 0)
-    return float(np.max(np.abs(got - want), initial=0) / max(np.max(np.abs(want), initial=0), least))
 
 
 def _feeds(net: Net, model: onnx.ModelProto) -> Iterable[dict[str, Any]]:

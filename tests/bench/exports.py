@@ -116,7 +116,7 @@ def _fed(make: Any, thin: Any, registry: Any, path: Path) -> Any:
     from netdef.export.strip import strip
 
     try:
-        return make(thin, 1, registry=registry, base=path.parent, seed=1)
+        return make(thin, 1, registry=registry, base=path.parent, seed=1, plan=True)
     except Exception as e:
         refusal: Exception = e
     opened = [layer for layer in thin.layer if not layer.bottom and layer.top and layer.type != registry.role("input")]
@@ -127,7 +127,7 @@ def _fed(make: Any, thin: Any, registry: Any, path: Path) -> Any:
         for other in (guess[:1], (guess[0], 1, *guess[2:])):  # a label for each image, or for each of its pixels
             shapes = {top: guess if first else other for top, first in tops.items()}
             try:
-                return make(strip(thin, registry, shapes), 1, registry=registry, base=path.parent, seed=1)
+                return make(strip(thin, registry, shapes), 1, registry=registry, base=path.parent, seed=1, plan=True)
             except Exception:
                 continue
     raise refusal

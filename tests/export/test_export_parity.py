@@ -7,7 +7,8 @@ import toys
 from nets import net as built
 
 from netdef.errors import ExportError
-from netdef.export import build, export_file, file, verify
+from netdef.export import build, export_file, file, parity, verify
+from netdef.export.preprocess import Preprocess
 from netdef.layer import TEST, ParameterFree
 
 DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }'
@@ -120,6 +121,39 @@ def test_what_rounding_alone_decides_settles_nothing():
     n = net("Chaos")
     with pytest.raises(ExportError, match=r"Chaos0.*could not be compared"):
         verify(n, build(n), feeds=[{"data": np.full((2, 3), 5.0)}])
+
+
+def test_rounding_of_a_picture_is_that_of_what_the_net_takes(monkeypatch):
+    """Bytes themselves are never a little off."""
+    monkeypatch.setattr("netdef.export.comparison.Pieces._judged", lambda self, run, feed, found: found)
+    image = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } } }'
+    text = f'{image} layer {{ name: "chaos" type: "Chaos" bottom: "data" top: "chaos" }}'
+    n = toys.net(text, registry_=toys.registry(Chaos))
+    exported = build(n, prepare=Preprocess(scale=0.1, bytes=True))
+    with pytest.raises(ExportError, match=r"chaos.*could not be compared"):
+        verify(n, exported, feeds=[{"data": np.full((2, 3, 4, 4), 77, np.uint8)}], every=True)
+
+
+class Passing(Twice):
+    """(2 a, b): a top may be a value that an earlier layer made and nobody reads again."""
+
+    type, bottoms, tops = "Passing", 2, 2
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 2 * bottom[0].data
+        top[1].data[...] = bottom[1].data
+
+    def to_onnx(self, graph, inputs):
+        return [graph.op("Mul", [inputs[0], graph.const(2.0)]), inputs[1]]
+
+
+def test_a_value_may_come_back_as_a_later_top(monkeypatch):
+    monkeypatch.setattr(parity, "HELD", 0)
+    text = 'layer { name: "far" type: "Relu" bottom: "fc" top: "far" }'
+    text += 'layer { name: "next" type: "Relu" bottom: "far" top: "next" }'
+    text += 'layer { name: "pass" type: "Passing" bottom: "next" bottom: "fc" top: "more" top: "same" }'
+    n = toys.net(DATA + DENSE + text, registry_=toys.registry(Passing))
+    assert verify(n, build(n, ["more"]), every=True).difference < 1e-5
 
 
 def test_what_a_layer_wants_reaches_it_through_other_shapes():

@@ -68,8 +68,8 @@ def test_the_exported_detector_agrees(models, detect):
 
 def test_the_exported_detector_says_that_nothing_was_found(models, detect):
     feed = {"data": np.zeros(detect.blobs["data"].shape, np.float32)}
-    with export.runtime.session(export.build(detect).model, None, ["detection_output"], 1) as run:
-        assert run(feed)["detection_output"].tolist() == [[[[0, -1, -1, -1, -1, -1, -1]]]]
+    run = export.runtime.session(export.build(detect).model, None, ["detection_output"], 1)
+    assert run(feed)["detection_output"].tolist() == [[[[0, -1, -1, -1, -1, -1, -1]]]]
 
 
 def test_the_exported_super_resolution_agrees(models):
