@@ -72,6 +72,7 @@ def add_prepare(parser: flags.Parser, order: str) -> None:
 def run(args: argparse.Namespace) -> None:
     from netdef import export
     from netdef.cli import nets
+    from netdef.report.terminal import watched
 
     path = flags.either(args, "model")
     if args.weights and args.filler:
@@ -80,22 +81,24 @@ def run(args: argparse.Namespace) -> None:
         args.weights = nets.weights_for(path, args.weights, ", or --filler to export the net untrained")
     if args.phase != "TEST":
         raise flags.UsageError("a model is made from the phase TEST; leave --phase away")
-    net = build(path, args)
-    done = export.export_file(
-        net,
-        args.output,
-        outputs=args.blobs or None,
-        metadata=_metadata([path, *args.weights]) | ({"channels": "rgb"} if args.channel_order == "rgb" else {}),
-        every=True,
-        dynamic=args.dynamic,
-        prepare=prepare(args),
-        opset=args.opset or export.OPSET,
-    )
+    net = build(path, args, plan=True)
+    with watched("comparing") as watch:
+        done = export.export_file(
+            net,
+            args.output,
+            outputs=args.blobs or None,
+            metadata=_metadata([path, *args.weights]) | ({"channels": "rgb"} if args.channel_order == "rgb" else {}),
+            every=True,
+            dynamic=args.dynamic,
+            prepare=prepare(args),
+            opset=args.opset or export.OPSET,
+            watch=watch,
+        )
     _print(done)
 
 
-def build(path: str, args: argparse.Namespace) -> "Net":
-    """The net for TEST, as far as it is exported, with the weights given."""
+def build(path: str, args: argparse.Namespace, plan: bool = False) -> "Net":
+    """The net for TEST, as far as it is exported, with the weights given; for `plan` see Net."""
     from netdef.cli import nets, settings
     from netdef.errors import SourceError
     from netdef.export.strip import strip
@@ -105,7 +108,7 @@ def build(path: str, args: argparse.Namespace) -> "Net":
     level, stages = getattr(args, "level", 0), tuple(getattr(args, "stage", ()))
     param = strip(nets.read_net(path, registry), registry, dict(args.shape), level, stages)
     try:
-        net = Net(param, 1, level, stages, registry=registry, base=Path(path).parent, seed=1)
+        net = Net(param, 1, level, stages, registry=registry, base=Path(path).parent, seed=1, plan=plan)
     except SourceError as e:
         raise SourceError(f"{e}; without the file, give the shape of what it holds: --shape data=1,3,224,224") from e
     if args.weights:

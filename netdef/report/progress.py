@@ -67,18 +67,16 @@ def bar(*columns: str) -> Progress:
 
 
 @contextlib.contextmanager
-def steps(description: str, total: int) -> Iterator[Any]:
-    """A bar over a known number of steps; call what it yields after each."""
-    with bar() as progress:
-        task, pace, done = progress.add_task(description, total=total), Pace(), 0
+def watched(description: str) -> Iterator[Any]:
+    """A bar; call what it yields with (steps done, steps in all, what comes next)."""
+    with bar("{task.fields[what]}") as progress:
+        task, pace = progress.add_task(description, total=None, what=""), Pace()
 
-        def step() -> None:
-            nonlocal done
-            done += 1
+        def watch(done: int, total: int, what: str = "") -> None:
             if done == total or pace.due():
-                progress.update(task, completed=done, refresh=True)
+                progress.update(task, completed=done, total=total, what=what, refresh=True)
 
-        yield step
+        yield watch
 
 
 class Training:

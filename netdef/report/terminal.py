@@ -1,6 +1,7 @@
 """Whether somebody is watching, and a bar for those who do."""
 
 import contextlib
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +14,20 @@ def is_terminal(stream: IO[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def steps(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, nothing elsewhere; call what it yields after each step."""
+def watched(description: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on a terminal, nothing elsewhere; call what it yields with (steps done, steps in all, what comes next)."""
     if not is_terminal(sys.stderr):
-        yield lambda: None
+        yield lambda done, total, what: None
         return
     from netdef.report import progress
 
-    with progress.steps(description, total) as step:
-        yield step
+    with progress.watched(description) as watch:
+        yield watch
+
+
+@contextlib.contextmanager
+def steps(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """The same for a known number of steps; call what it yields after each."""
+    done = itertools.count(1)
+    with watched(description) as watch:
+        yield lambda: watch(next(done), total, "")

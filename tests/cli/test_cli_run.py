@@ -132,6 +132,14 @@ def test_testing_on_a_terminal_leaves_the_means_alone(run, trained, monkeypatch)
     assert [line.split()[0] for line in done.out.splitlines()] == ["Loss:", "accuracy", "loss"]
 
 
+def test_an_export_shows_what_it_compares(run, trained, monkeypatch):
+    words = ["export", "deploy.prototxt", "--weights", "small_iter_10.caffemodel", "-o", "small.onnx"]
+    assert run(*words).err == ""
+    monkeypatch.setattr(terminal, "is_terminal", lambda stream: True)
+    done = run(*words)
+    assert done.status == 0 and "comparing" in done.err and "compared in ONNX Runtime over 5" in done.out
+
+
 def test_inputs_that_nobody_fills_are_named(run, trained):
     done = run("test", "deploy.prototxt", "--weights", "small_iter_10.caffemodel", "--iterations", "1")
     assert done.status == 0 and "netdef: warning: no layer fills x, so that zeros go in" in done.err
