@@ -233,9 +233,9 @@ def max_forward(x, y, winner, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) ->
     NaN is larger than any number; of equals the first wins; a window without pixels gives 0. `winners` makes `winner`.
     """
     if x.dtype == np.float32 and winner.dtype == np.uint8:
-        from . import pool_rows
+        from . import pool_planes
 
-        return pool_rows.max_forward(x, y, winner, kernel, stride, pad)
+        return pool_planes.max_forward(x, y, winner, kernel, stride, pad)
     _run(_max_bytes if winner.dtype == np.uint8 else _max_integers, x, y, winner, kernel, stride, pad)
 
 
@@ -248,18 +248,18 @@ def max_backward(dy, winner, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0))
 def average_forward(x, y, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """y = the sum of x in each window / the window's size within the padded image."""
     if x.dtype == np.float32 and tuple(kernel) != x.shape[2:]:
-        from . import pool_rows
+        from . import pool_planes
 
-        return pool_rows.average_forward(x, y, kernel, stride, pad)
+        return pool_planes.average_forward(x, y, kernel, stride, pad)
     _run(_average, x, y, None, kernel, stride, pad)
 
 
 def average_backward(dy, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """dx = the sum of dy / size over the windows that hold a pixel."""
     if dx.dtype == np.float32 and tuple(kernel) != dx.shape[2:]:
-        from . import pool_rows
+        from . import pool_planes
 
-        return pool_rows.average_backward(dy, dx, kernel, stride, pad)
+        return pool_planes.average_backward(dy, dx, kernel, stride, pad)
     _run(_average_backward, dx, dy, None, kernel, stride, pad)
 
 

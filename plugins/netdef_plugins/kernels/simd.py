@@ -80,6 +80,16 @@ def masked_store(bld, p, value, mask):
     bld.call(fn, [value, where, ir.Constant(I32, 4), mask])
 
 
+def byte_store(bld, p, value, mask):
+    """Stores the lanes of the mask, numbers from -1 (which becomes 255) to 254, as bytes."""
+    kind = ir.VectorType(ir.IntType(8), VL)
+    where = bld.bitcast(p, kind.as_pointer())
+    store = ir.FunctionType(ir.VoidType(), [kind, where.type, I32, MASK])
+    fn = cgutils.get_or_insert_function(bld.module, store, f"llvm.masked.store.v{VL}i8.p0")
+    value = bld.trunc(bld.fptosi(value, ir.VectorType(I32, VL)), kind)
+    bld.call(fn, [value, where, ir.Constant(I32, 1), mask])
+
+
 def fma_function(module):
     return cgutils.get_or_insert_function(module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{VL}f32")
 
@@ -183,17 +193,6 @@ _binary(operator.truediv, "fdiv")
 
 
 @intrinsic
-def below_zero(typingctx, v, a, b):
-    """a in the lanes where v is less than zero, else b."""
-
-    def codegen(context, bld, signature, args):
-        v, a, b = args
-        return bld.select(bld.fcmp_ordered("<", v, ir.Constant(VECTOR, None)), a, b)
-
-    return vec(vec, vec, vec), codegen
-
-
-@intrinsic
 def keep_larger(typingctx, v, best, place, tap):
     """best and place, with v and tap in the lanes where v is larger, or NaN."""
 
@@ -204,22 +203,6 @@ def keep_larger(typingctx, v, best, place, tap):
         return context.make_tuple(bld, signature.return_type, kept)
 
     return types.UniTuple(vec, 2)(vec, vec, vec, vec), codegen
-
-
-@intrinsic
-def store_bytes(typingctx, p, v, n):
-    """Stores the first n lanes, numbers from -1 (which becomes 255) to 254, as bytes."""
-
-    def codegen(context, bld, signature, args):
-        kind = ir.VectorType(ir.IntType(8), VL)
-        value = bld.trunc(bld.fptosi(args[1], ir.VectorType(I32, VL)), kind)
-        where = bld.bitcast(args[0], kind.as_pointer())
-        store = ir.FunctionType(ir.VoidType(), [kind, where.type, I32, MASK])
-        fn = cgutils.get_or_insert_function(bld.module, store, f"llvm.masked.store.v{VL}i8.p0")
-        bld.call(fn, [value, where, ir.Constant(I32, 1), first_lanes(bld, args[2])])
-        return context.get_dummy_value()
-
-    return types.void(types.CPointer(types.uint8), vec, types.intp), codegen
 
 
 @intrinsic

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .simd import I32, I64, VL, first_lanes, masked_load, masked_store
+from .simd import I32, I64, VL, byte_store, first_lanes, masked_load, masked_store
 
 pointer = types.CPointer(types.float32)
 
@@ -24,11 +24,17 @@ def _transposed(bld, rows):
     return rows
 
 
-def _make(adds):
+def _add(bld, where, value, mask):
+    masked_store(bld, where, bld.fadd(value, masked_load(bld, where, mask)), mask)
+
+
+def _make(put, kind):
+    pointer_to = types.CPointer(kind)
+
     @intrinsic
     def turn(typingctx, src, across, rows, n, dst, along, lanes):
-        """dst[j * along + i] = (or +=) src[i * across + j] for i < lanes and j < n, both at most VL; only the first
-        `rows` rows of src exist, and stand in for those past them."""
+        """dst[j * along + i] = (or +=, or as a byte) src[i * across + j] for i < lanes and j < n, both at most VL; only
+        the first `rows` rows of src exist, and stand in for those past them."""
 
         def codegen(context, bld, signature, args):
             src, across, rows, n, dst, along, lanes = args
@@ -40,16 +46,17 @@ def _make(adds):
             for j, value in enumerate(_transposed(bld, values)):
                 here = ir.Constant(I64, j)
                 mask = first_lanes(bld, bld.select(bld.icmp_signed("<", here, n), lanes, ir.Constant(I64, 0)))
-                where = bld.gep(dst, [bld.mul(here, along)])
-                if adds:
-                    value = bld.fadd(value, masked_load(bld, where, mask))
-                masked_store(bld, where, value, mask)
+                put(bld, bld.gep(dst, [bld.mul(here, along)]), value, mask)
             return context.get_dummy_value()
 
         count = types.intp
-        return types.void(pointer, count, count, count, pointer, count, count), codegen
+        return types.void(pointer, count, count, count, pointer_to, count, count), codegen
 
     return turn
 
 
-turn, turn_add = _make(False), _make(True)
+turn, turn_add, turn_bytes = (
+    _make(masked_store, types.float32),
+    _make(_add, types.float32),
+    _make(byte_store, types.uint8),
+)
