@@ -43,6 +43,9 @@ class Graph:
         for name in inputs:
             if name and name not in self._taken:
                 raise ExportError(f"{op_type} reads '{name}', which nothing made")
+        inputs = list(inputs)
+        while inputs and not inputs[-1]:
+            inputs.pop()
         names = [self.fresh(f"{self.layer}/{op_type}") for _ in range(outputs)]
         node = helper.make_node(op_type, [n or "" for n in inputs], names, name=names[0])
         for key, value in attributes.items():

@@ -1,7 +1,6 @@
 """The same model in another version of ONNX's operations, by ONNX's own converter, one version at a time."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import onnx
@@ -29,8 +28,6 @@ def convert(exported: Exported, opset: int) -> None:
         raise ExportError(f"opset {opset}: want {OLDEST} to {newest}; netdef writes {OPSET}")
     model = exported.model
     weights = _take_weights(model)
-    if opset <= older.FLATTENED:
-        older.along_last(model)
     step = 1 if opset > OPSET else -1
     for version in range(OPSET, opset, step):
         model = _step(model, version + step)
@@ -42,14 +39,16 @@ def convert(exported: Exported, opset: int) -> None:
 
 
 def _step(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    hidden = set(older.ALONG) if version == older.FLATTENED else set()
+    hidden = older.enter(model, version) if version < OPSET else set()
     while True:
         try:
             made = version_converter.convert_version(_hide(model, hidden), version)
         except Exception as e:
             lacking = re.search(r"No Adapter .* for (\w+)", str(e))
             kind = lacking[1] if lacking else ""
-            misfit = next((n for n in _nodes(model.graph) if kind in ("", n.op_type) and not _fits(n, version)), None)
+            misfit = next(
+                (n for n in older.nodes(model.graph) if kind in ("", n.op_type) and not _fits(n, version)), None
+            )
             if not lacking or misfit is not None or kind in hidden:
                 raise ExportError(_refusal(version, misfit, e)) from e
             hidden.add(kind)
@@ -65,7 +64,7 @@ def _refusal(version: int, misfit: onnx.NodeProto | None, e: Exception) -> str:
 
 def _hide(model: onnx.ModelProto, kinds: set[str]) -> onnx.ModelProto:
     """Operations of these types as a stranger's, which the converter passes over."""
-    for node in _nodes(model.graph):
+    for node in older.nodes(model.graph):
         if node.op_type in kinds:
             node.domain = HIDDEN
     if kinds and not any(o.domain == HIDDEN for o in model.opset_import):
@@ -74,21 +73,13 @@ def _hide(model: onnx.ModelProto, kinds: set[str]) -> onnx.ModelProto:
 
 
 def _unhide(model: onnx.ModelProto) -> onnx.ModelProto:
-    for node in _nodes(model.graph):
+    for node in older.nodes(model.graph):
         if node.domain == HIDDEN:
             node.domain = ""
     kept = [o for o in model.opset_import if o.domain != HIDDEN]
     del model.opset_import[:]
     model.opset_import.extend(kept)
     return model
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Those of the graphs within it too."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            yield from _nodes(attribute.g)
 
 
 def _without_leftovers(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -182,6 +182,24 @@ def test_recurrent_layers_have_a_form_in_every_opset(tmp_path, kind, opset):
     assert result.parity.difference < 1e-5
 
 
+FORMER = """
+layer { name: "clip" type: "Clip" bottom: "conv" top: "clip" clip_param { min: -0.5 max: 0.25 } }
+layer { name: "pool" type: "Pooling" bottom: "clip" top: "pool"
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "crop" type: "Crop" bottom: "clip" bottom: "pool" top: "crop" crop_param { axis: 2 offset: 1 } }
+layer { name: "fc" type: "InnerProduct" bottom: "crop" top: "fc"
+  inner_product_param { num_output: 5 bias_term: false weight_filler { type: "xavier" } } }"""
+
+
+@pytest.mark.parametrize("opset", [9, 10, 11])
+def test_what_is_an_input_was_an_attribute_once(tmp_path, opset):
+    export_file(built(INPUT + CONV + FORMER, 1), tmp_path / "m.onnx", opset=opset, every=True)
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    assert {t.name for t in graph.initializer} <= {name for node in graph.node for name in node.input}
+    (clip,) = (node for node in graph.node if node.op_type == "Clip")
+    assert len(clip.input) == (1 if opset < 11 else 3)
+
+
 def test_an_opset_that_lacks_an_operation_is_refused(tmp_path):
     with pytest.raises(ExportError, match="want 9 to"):
         export_file(built(INPUT + CONV, 1), tmp_path / "m.onnx", opset=3)

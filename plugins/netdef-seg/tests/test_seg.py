@@ -140,6 +140,13 @@ def test_a_model_enlarges_images_of_any_size(text):
     assert export.verify(built, model, feeds=feeds, every=True).difference < 1e-5
 
 
+@pytest.mark.parametrize("opset", [11, 12, 13])
+def test_older_opsets_enlarge_as_well(tmp_path, opset):
+    text = 'layer { name: "y" type: "Interp" bottom: "x" top: "y" interp_param { height: 9 width: 5 } }'
+    built = net(IMAGE + text, dtype=np.float32)
+    assert export.export_file(built, tmp_path / "m.onnx", opset=opset).parity.difference < 1e-5
+
+
 def test_unpooling_to_a_size_leaves_no_image_open():
     text = 'layer { name: "y" type: "Upsample" bottom: "p" bottom: "m" top: "y" upsample_param { upsample_w: 6 } }'
     built = net(IMAGE + POOL + text, dtype=np.float32)
