@@ -28,6 +28,11 @@ POINTS = [
     ((9, 48, 30, 31), (12, 48, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((2, 5, 1, 3), (9, 5, 1, 1), (1, 1), (0, 0), (1, 1), 1),
 ]
+# Updates of rows in two bands, in shares of the pixels and in one.
+BANDS = [
+    ((4, 10, 17, 16), (300, 10, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((1, 5, 7, 9), (600, 5, 3, 2), (2, 2), (1, 1), (1, 1), 1),
+]
 SQUARE = [
     ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     ((1, 33, 17, 16), (18, 33, 3, 3), (1, 1), (0, 2), (1, 1), 1),
@@ -98,7 +103,7 @@ def largest(a, b) -> float:
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + BANDS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -149,7 +154,7 @@ def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
     assert largest(y, want) < (1e-5 if dtype == "f" else 1e-12)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3]], ids=str)
+@pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0]], ids=str)
 def test_thread_count_does_not_show(case):
     before, results = threads.count(), []
     try:

@@ -12,7 +12,7 @@ from .plan import End, Grid, Plan, correlation
 from .weights import add_shares, sum_channels, sum_share
 
 Pair = tuple[int, int]
-Pass = Callable[..., None]  # of x, w, factor, bias and y, or of dy, w, None, None and dx
+Pass = Callable[..., None]  # of x, w, factor, bias and y; dy, w, None, None and dx; or dy, x, dw and db
 
 
 def correlate(x, w, factor, bias, y, plan: Plan) -> None:
@@ -110,21 +110,28 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 
 
 @lru_cache(maxsize=4096)
-def _update(shape, weights, given, stride, pad, dilation, groups, count):
+def _update(shape, weights, given, stride, pad, dilation, groups, biased, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out, update=True):
-        return winograd_plan.add_update, winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
+        plan = winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
+        return partial(_update_by_squares, plan=plan)
     grid = Grid(*out, *stride, *_taps(kernel, pad, dilation))
-    return add_update, planning.update(n, groups, c // groups, rows, (h, w), grid)
+    return partial(_update_by_pixels, plan=planning.update(n, groups, c // groups, rows, (h, w), grid, biased))
 
 
-def add_update(dy, x, dw, plan: Plan, sums: int, kept: int) -> None:
-    """Runs the plan of an update: shares of the pixels, then the sum of the shares where there are several."""
-    work, shares = threads.scratch("work", plan.scratch), threads.scratch("weights", kept)
-    threads.run(sum_share, plan.items, x, dy, dw, shares, work, plan.table)
+def _update_by_squares(dy, x, dw, db, plan) -> None:
+    winograd_plan.add_update(dy, x, dw, *plan)
+    add_bias(dy, db)
+
+
+def _update_by_pixels(dy, x, dw, db, plan: tuple[Plan, int, int]) -> None:
+    """Shares of the pixels, then the sum of the shares where there are several."""
+    (table, items, floats, _), sums, kept = plan
+    work, shares = threads.scratch("work", floats), threads.scratch("weights", kept)
+    threads.run(sum_share, items, x, dy, dw, db, shares, work, table)
     if kept:
-        threads.run(add_shares, sums, dw, shares, plan.table)
+        threads.run(add_shares, sums, dw, db, shares, work, table)
 
 
 def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
@@ -135,10 +142,9 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
         _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))
         depthwise.update(dy, x, dw, stride, pad, dilation)
         return add_bias(dy, db)
-    run, arguments = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad),
-                             tuple(dilation), group, threads.count())  # fmt: skip
-    run(dy, x, dw, *arguments)
-    add_bias(dy, db)
+    one = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad), tuple(dilation), group, db is not None,
+                  threads.count())  # fmt: skip
+    one(dy, x, dw, db)
 
 
 def add_bias(dy, db) -> None:

@@ -114,40 +114,46 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
 
 # Shares of the pixels that are summed apart where there are few weights: fixed, so that no thread count shows in a sum.
 SHARES = 8
+# Floats of a block of turned gradients, and pixels of one at least and at most.
+TURNED, LEAST, MOST = 64 * 1024, 256, 1024
 
 
-def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int],
-           grid: Grid) -> tuple[Plan, int, int]:  # fmt: skip
+def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid,
+           biased: bool) -> tuple[Plan, int, int]:  # fmt: skip
     """The plan of the sums of dy[batch, groups * rows, qh, qw] and x[batch, groups * channels, *image]; then the
     items that add shares, and the floats they are kept in (0 where there is one share)."""
     (height, width), taps, panels = image, len(grid.dh), -(-rows // NR)
     plain = in_place(grid, height, width)
     depth, pixels = channels * taps, batch * grid.qh * grid.qw
     shares = max(1, min(SHARES // max(1, min(channels, depth // 128)), pixels // 256))
-    wanted = -(-2 * threads.count() // (shares * groups))
-    some = -(-channels // min(channels, max(1, wanted, panels * NR * depth // BLOCK)))
+    span = min(panels, TURNED // (LEAST * NR))
+    bands = -(-panels // span)
+    wanted = -(-2 * threads.count() // (shares * groups * bands))
+    some = -(-channels // min(channels, max(1, wanted, span * NR * depth // BLOCK)))
     parts, lines = -(-channels // some), round_up(some * taps, MR)
-    size = min(256, round_up(pixels, 16))
+    most = max(LEAST, min(MOST, TURNED // (span * NR))) if plain else LEAST
+    size = round_up(-(-pixels // (shares * -(-pixels // (shares * most)))), 16)
     blocks = -(-pixels // size)
     shares = min(shares, blocks)
     spread_h, spread_w = max(grid.dh) - min(grid.dh), max(grid.dw) - min(grid.dw)
     tall, pitch = (grid.qh - 1) * grid.sh + spread_h + 1, (grid.qw - 1) * grid.sw + 1 + spread_w
     lines_at = round_up(6 * (size + 1), 16)
     dy_at = round_up(lines_at + 2 * lines, 16)
-    sums_at = dy_at + panels * NR * size
-    padded_at = sums_at + (panels * NR * lines if shares == 1 else 0)
+    sums_at = dy_at + span * NR * size
+    kept = span * NR * (lines + 1)
+    padded_at = sums_at + (kept if shares == 1 else 0)
     copy = 0 if plain else some * copied_rows(size, grid, tall, spread_h + 1) * pitch
-    work = round_up(padded_at + copy + 64, 16)
+    work = round_up(max(padded_at + copy, span * MR * NR) + 64, 16)
     geometry = weights.Geometry(
-        batch=batch, groups=groups, channels=channels, height=height, width=width, rows=rows, panels=panels, taps=taps,
-        qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, plain=plain, tall=tall, top=min(grid.dh), left=min(grid.dw),
-        pitch=pitch, size=size, blocks=blocks, shares=shares, some=some, parts=parts, lines_at=lines_at, dy_at=dy_at,
-        sums_at=sums_at, padded_at=padded_at, work=work,
+        batch=batch, groups=groups, channels=channels, height=height, width=width, rows=rows, span=span, bands=bands,
+        taps=taps, qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, plain=plain, tall=tall, top=min(grid.dh),
+        left=min(grid.dw), pitch=pitch, size=size, blocks=blocks, shares=shares, some=some, parts=parts,
+        lines_at=lines_at, dy_at=dy_at, sums_at=sums_at, padded_at=padded_at, work=work, biased=biased,
     )  # fmt: skip
     offsets = tap_offsets(grid._replace(sw=1), plain, width, 1, pitch)
-    items = shares * groups * parts
-    plan = Plan(np.array([*geometry, *offsets], np.int64), items, work * threads.count(), 0)
-    return plan, groups * parts, items * panels * NR * lines if shares > 1 else 0
+    places = groups * bands * parts
+    plan = Plan(np.array([*geometry, *offsets], np.int64), shares * places, work * threads.count(), 0)
+    return plan, places * lines // MR, shares * places * kept if shares > 1 else 0
 
 
 def tap_offsets(grid: Grid, plain: bool, width: int, phases: int, pitch: int) -> list[int]:
