@@ -100,6 +100,8 @@ class Layer(ABC):
     absorbs: Any = ()
     """What it does for layers behind it: "affine" (their as_affine) and "rectified" in forward_then, "gradients" in
     backward_then. May be a property."""
+    selects: Any = False
+    """Whether y is made of numbers of x, and the gradient of each goes to the one that it is. May be a property."""
     is_loss: ClassVar[bool] = False
     """Whether the first top is a loss, with loss_weight 1 unless the prototxt says otherwise."""
 

@@ -76,8 +76,15 @@ def _keys(blobs: list[Blob]) -> tuple[list[int], list[int]]:
 
 def _steps(net: "Net") -> list[Step]:
     return [
-        Step(*_keys(bottom), *_keys(top), tuple(layer.reads), runs, tuple(down))
-        for layer, bottom, top, runs, down in zip(
-            net.layers, net.bottoms, net.tops, net.runs_backward, net.propagate_down, strict=True
+        Step(*_keys(bottom), *_keys(top), _reads(net, i), runs, tuple(down))
+        for i, (bottom, top, runs, down) in enumerate(
+            zip(net.bottoms, net.tops, net.runs_backward, net.propagate_down, strict=True)
         )
     ]
+
+
+def _reads(net: "Net", i: int) -> tuple[str, ...]:
+    """Whose data layer i needs backward; a rectifier that goes backward from behind the next needs what that made."""
+    if i + 1 in net.selecting:
+        return ()
+    return (*net.layers[i].reads, *["top"] * (i in net.selecting))

@@ -1,7 +1,7 @@
 """A built net: layers in order, blobs between them, forward, backward and update."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from netdef.blob import Blob
 from netdef.errors import LayerError
 from netdef.files import finder
 from netdef.graph import fuse
+from netdef.graph.arity import loss_weights
 from netdef.graph.choose import placed, provider
 from netdef.graph.filter import place
 from netdef.graph.fuse import Fusion
@@ -102,7 +103,7 @@ class Net:
         self.layers.append(layer)
         self.bottoms.append(bottom)
         self.tops.append(top)
-        self.loss_weights.append(_loss_weights(layer, layer_param))
+        self.loss_weights.append(loss_weights(layer_param))
         self._layer_params.append(self._parameters.add(layer))
         self._seen.append(())
         self._infer(len(self.layers) - 1)
@@ -136,10 +137,11 @@ class Net:
         """Find the runs of layers that the first does along; where nobody looks, a run's tops are one memory."""
         known = self._weighs, self.runs_backward, self.propagate_down
         found = Fusion(self.layers, self.bottoms, self.tops, *known, hidden)
-        self.runs, self.backward_runs = found.runs(), found.backward_runs()
+        self.runs = found.runs()
         for first, last in self.runs.items():
             for i in range(first, last):
                 self.tops[i][0].share_data(self.tops[last][0])
+        self.backward_runs, self.selecting = found.backward_runs(), found.selecting()
 
     def _fill(self, x: np.ndarray, filler_param: Any, rng: np.random.Generator) -> None:
         filler = self.registry.find("fillers", filler_param.type)
@@ -263,8 +265,12 @@ class Net:
             self._placed(layer.layer_param, layer.update, self.tops[i], self.bottoms[i])
 
     def backward_layer(self, i: int) -> None:
+        """Run one layer backward; its gradient comes through a rectifier before it too where that goes from its top."""
         layer, down = self.layers[i], self.propagate_down[i]
-        if any(down):
+        if i in self.selecting:
+            before = self.layers[i - 1]
+            self._placed(before.layer_param, before.backward, self.tops[i], down, self.tops[i])
+        if any(down) and i + 1 not in self.selecting:
             self._refuse_gradient(layer, down)
             self._placed(layer.layer_param, layer.backward, self.tops[i], down, self.bottoms[i])
             self._in_place.hand_back(i, self.bottoms[i], down)
@@ -291,11 +297,3 @@ class Net:
     def share_with(self, other: "Net") -> None:
         """Use the parameters of the other net's layers of the same names from now on; gradients stay apart."""
         share(self.layers, other.layers)
-
-
-def _loss_weights(layer: Layer, layer_param: Any) -> list[float]:
-    given: Sequence[float] = layer_param.loss_weight
-    tops = len(layer_param.top)
-    if len(given) > tops:
-        raise LayerError(f"has {len(given)} loss_weight for {tops} tops")
-    return list(given) + [0.0] * (tops - len(given))

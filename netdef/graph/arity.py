@@ -1,8 +1,8 @@
-"""Check the counts of bottoms and tops that a layer class declares; name the tops a loss may leave out."""
+"""Check the counts of bottoms, tops and their weights; name the tops a loss may leave out."""
 
 from typing import Any
 
-from netdef.errors import GraphError
+from netdef.errors import GraphError, LayerError
 from netdef.graph.filter import place
 
 
@@ -35,6 +35,14 @@ def complete_loss(layer: Any, cls: Any) -> None:
         layer.top.extend(f"(automatic)_{layer.name}_{t}" for t in range(len(layer.top), low))
         if not layer.loss_weight:
             layer.loss_weight.append(1.0)
+
+
+def loss_weights(layer: Any) -> list[float]:
+    """One for each top, 0 where none is given. Raises LayerError for more weights than tops."""
+    given, tops = list(layer.loss_weight), len(layer.top)
+    if len(given) > tops:
+        raise LayerError(f"has {len(given)} loss_weight for {tops} tops")
+    return given + [0.0] * (tops - len(given))
 
 
 def bounds(declared: int | tuple[int, int | None]) -> tuple[int, int | None]:

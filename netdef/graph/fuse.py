@@ -58,10 +58,29 @@ class Fusion:
             last = first
             if "gradients" in layer.absorbs and list(self.downs[first]) == [True]:
                 last += self._hands_back(last + 1) and learns_as_affine(self.layers[last + 1])
-                last += self._hands_back(last + 1) and self._only_rectifies(last + 1)
+                last += self._hands_back(last + 1) and self._only_rectifies(last + 1) and not self._selects(last + 2)
             if last > first:
                 found[last] = first
         return found
+
+    def selecting(self) -> set[int]:
+        """Layers from whose tops the rectifier before them goes backward, for these tell the sign of what it made.
+
+        Where the tops are smaller, that is quicker, and what it made is needed no longer.
+        """
+        return {i for i in range(1, len(self.layers)) if self._selects(i)}
+
+    def _selects(self, i: int) -> bool:
+        if not self.hidden or not self._hands_back(i) or not self.layers[i].selects or any(self.layers[i].learns):
+            return False
+        in_place = self.bottoms[i - 1] == self.tops[i - 1]
+        return in_place and list(self.downs[i - 1]) == [True] and self._only_rectifies(i - 1) and self._stays(i)
+
+    def _stays(self, i: int) -> bool:
+        """Whether no layer behind writes to the top of layer i."""
+        made = self.tops[i][0].storages[0]
+        later = zip(self.layers[i + 1 :], self.tops[i + 1 :], strict=True)
+        return all("data" in layer.shares or all(t.storages[0] is not made for t in tops) for layer, tops in later)
 
     def _hands_back(self, i: int) -> bool:
         return i < len(self.layers) and self._is_next(i) and self.backward[i] and list(self.downs[i]) == [True]

@@ -101,6 +101,11 @@ class Pooling(ParameterFree):
         return ("bottom",) if self.expects else ()
 
     @property
+    def selects(self) -> bool:
+        """MAX and a drawn STOCHASTIC do."""
+        return self.param.pool != AVE and not self.expects
+
+    @property
     def expects(self) -> bool:
         return self.param.pool == STOCHASTIC and self.phase == TEST
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import toys
 
+from netdef import memory
 from netdef.layer import Layer, ParameterFree
 
 TRAIN, TEST = 0, 1
@@ -95,7 +96,33 @@ class Square(ParameterFree):
         bottom[0].diff[...] = 2 * bottom[0].data * top[0].diff
 
 
-REGISTRY = toys.registry(Head, Gain, Learner, Rectifier, Square, Cube)
+class Pick(ParameterFree):
+    """The largest of each row, three times."""
+
+    type, reads, selects = "Pick", (), True
+
+    def forward(self, bottom, top):
+        self.where = bottom[0].data.argmax(1)
+        top[0].data[...] = bottom[0].data.max(1, keepdims=True)
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 0
+        bottom[0].diff[np.arange(len(self.where)), self.where] = top[0].diff.sum(1)
+
+
+class Minus(ParameterFree):
+    """-x"""
+
+    type, reads, in_place = "Minus", (), True
+
+    def forward(self, bottom, top):
+        np.negative(bottom[0].data, out=top[0].data)
+
+    def backward(self, top, propagate_down, bottom):
+        np.negative(top[0].diff, out=bottom[0].diff)
+
+
+REGISTRY = toys.registry(Head, Gain, Learner, Rectifier, Square, Cube, Pick, Minus)
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
 X = np.array([[-1.5, 0.3, 0.9], [2, -0.2, -0.7]])
 LOSS = 'layer { name: "loss" type: "MeanLoss" bottom: "%s" bottom: "x" top: "loss" }'
@@ -292,3 +319,51 @@ def test_a_frozen_layer_does_not_learn_along():
     assert along(net) == 1
     assert net.params["first"][0].diff.any()
     assert not net.params["learner"][0].diff.any()
+
+
+def picked(bottom, before="Learner", through="l", more=""):
+    """A layer, a rectifier, and the largest of what that makes."""
+    text = layer(before, bottom, "l", "before") + layer("Rectifier", "l", through, "r", more)
+    return text + layer("Pick", through, "p", "pick")
+
+
+END = layer("Learner", "p", "out", "last")
+BOTH = layer("Gain", "l", "q", "gain") + layer("Square", "q", "out2", "s") + LOSS % "out2"
+
+
+@pytest.mark.parametrize(("chain", "swapped"), [
+    (picked("in") + END, True),
+    (picked("in") + layer("Square", "p", "out", "s"), True),
+    (picked("in", "Cube") + END, False),  # its own backward reads what it made
+    (layer("Cube", "in", "c", "cube") + picked("c") + END, True),
+    (picked("in") + layer("Minus", "p", "p", "m") + END, False),  # it hides the signs
+    (picked("in", more="loss_weight: 1") + END, False),
+    (picked("in", through="m") + END, False),
+    (picked("in") + END + BOTH.replace('"loss"', '"loss2"'), False),  # both read l
+])  # fmt: skip
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_rectifier_goes_backward_from_behind_what_selects(chain, swapped, alone):
+    net, unplanned = built(learning(chain), TRAIN, plan=True), built(learning(chain), TRAIN)
+    assert (net.selecting == {net.index("pick")}) == swapped
+    assert not unplanned.selecting
+    want = gradients(unplanned)
+    net.clear_param_diffs()
+    net.forward()
+    if swapped:  # the plan may have given it away
+        made = net.tops[net.index("r")][0].storages[0]
+        made.array = np.full_like(made.array, np.nan)
+    if alone:
+        for i in reversed(range(len(net.layers))):
+            net.backward(i, i)
+    else:
+        net.backward()
+    for p, right in zip(net.parameters, want, strict=True):
+        np.testing.assert_allclose(p.blob.diff, right, rtol=1e-12)
+    assert want[0].any()
+
+
+def test_what_a_rectifier_made_is_not_kept_for_it():
+    net = built(learning(picked("in") + END), TRAIN, plan=True)
+    lives = memory.lifetimes(memory._steps(net), net.backward_runs)
+    made = net.tops[net.index("r")][0].storages[0]
+    assert lives[id(made)].end == net.index("pick")

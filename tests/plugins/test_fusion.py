@@ -105,6 +105,23 @@ def test_gradients_behind_a_fused_rectifier_are_exact(plan):
         assert one.diff.any()
 
 
+@pytest.mark.parametrize("pool", ["", "pad: 1", "pool: AVE", "pool: STOCHASTIC"])
+def test_gradients_of_a_rectifier_before_a_pooling_are_exact(pool):
+    pooling = layer("Pooling", "a", "p", f"pooling_param {{ kernel_size: 3 stride: 2 {pool} }}")
+    text = convolution() + RELU + pooling + layer("InnerProduct", "p", "i", "inner_product_param { num_output: 3 }")
+    text += layer("EuclideanLoss", "i", "loss", 'bottom: "i2"').replace("i2", "z")
+    text = layer("Input", "", "z", "input_param { shape { dim: 2 dim: 3 } }").replace('bottom: ""', "") + text
+    made, other = (built(text, "f", nets.TRAIN, plan=plan) for plan in (True, False))
+    assert len(made.selecting) == (pool != "pool: AVE")
+    for net in (made, other):
+        net.clear_param_diffs()
+        net.forward()
+        net.backward()
+    for one, two in zip(made.params["conv"], other.params["conv"], strict=True):
+        np.testing.assert_array_equal(one.diff, two.diff)
+        assert one.diff.any()
+
+
 @pytest.mark.parametrize("name", sorted(set(NETS) - {"a leak"}))
 def test_the_layer_in_front_does_the_last_one_along(name):
     made = built(NETS[name], "f", plan=True)
