@@ -33,6 +33,17 @@ BANDS = [
     ((4, 10, 17, 16), (300, 10, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((1, 5, 7, 9), (600, 5, 3, 2), (2, 2), (1, 1), (1, 1), 1),
 ]
+# Groups of few channels: planes shorter and longer than the rows in registers, rows within and over a vector's ends.
+FEW = [
+    ((2, 3, 7, 7), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
+    ((3, 6, 16, 33), (6, 1, 3, 3), (1, 1), (0, 2), (1, 1), 6),
+    ((2, 4, 15, 70), (8, 1, 3, 3), (2, 2), (1, 1), (1, 1), 4),
+    ((2, 6, 3, 40), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 2),
+    ((1, 8, 29, 18), (16, 4, 3, 3), (2, 2), (0, 3), (1, 1), 2),
+    ((2, 4, 9, 70), (4, 1, 5, 5), (1, 1), (2, 2), (1, 1), 4),
+    ((2, 6, 21, 37), (9, 2, 5, 5), (2, 2), (2, 1), (1, 1), 3),
+    ((1, 2, 24, 24), (2, 1, 5, 5), (2, 2), (0, 0), (1, 1), 2),
+]
 SQUARE = [
     ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     ((1, 33, 17, 16), (18, 33, 3, 3), (1, 1), (0, 2), (1, 1), 1),
@@ -103,7 +114,7 @@ def largest(a, b) -> float:
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS + BANDS, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + BANDS + FEW, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -125,7 +136,7 @@ def test_winograd_stays_within_its_tolerance(case, few, monkeypatch):
 
 
 WINOGRADS = [((2, 70, 24, 24), (64, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1), SQUARE[4]]
-ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3]]
+ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3], FEW[1], FEW[4]]
 
 
 @pytest.mark.parametrize("case", ENDS, ids=str)
@@ -154,7 +165,10 @@ def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
     assert largest(y, want) < (1e-5 if dtype == "f" else 1e-12)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0]], ids=str)
+ANY_COUNT = [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0], FEW[2], FEW[6]]
+
+
+@pytest.mark.parametrize("case", ANY_COUNT, ids=str)
 def test_thread_count_does_not_show(case):
     before, results = threads.count(), []
     try:
@@ -178,6 +192,15 @@ def test_packing_or_not_gives_the_same_numbers(case, monkeypatch):
     forget()
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", FEW, ids=str)
+def test_infinity_goes_where_it_is_met_and_nowhere_else(case):
+    x, w, b, dy = data(case)
+    x[..., -1], dy[..., -1] = np.inf, np.inf
+    with np.errstate(invalid="ignore"):
+        for a, want in zip(run(case, x, w, b, dy), plain(case, x, w, b, dy), strict=True):
+            np.testing.assert_array_equal(np.isfinite(a), np.isfinite(want))
 
 
 def test_pixels_that_no_output_reads_get_zero():

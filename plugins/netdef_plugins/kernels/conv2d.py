@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import conv_nd, depthwise, pointwise, threads, winograd_plan
+from . import conv_nd, pointwise, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block
 from .plan import End, Grid, Plan, correlation
@@ -57,9 +57,9 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """
     if x.dtype != np.float32 or not x.size:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu, factor)
-    if alone(w, group):
+    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group):
         _check(x.shape[1], w.shape, y.shape[1], group, (x.shape[0], y.shape[0]))
-        return depthwise.forward(x, conv_nd.scaled(w, factor), b, y, stride, pad, dilation, relu)
+        return who.forward(x, conv_nd.scaled(w, factor), b, y, stride, pad, dilation, relu)
     one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
                    End(factor is not None, b is not None, relu), threads.count())  # fmt: skip
     one(x, w, factor, b, y)
@@ -102,9 +102,9 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """dx[N, C, H, W] from dy[N, M, OH, OW]; pixels that no output has read get zero."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
-    if alone(w, group):
+    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group):
         _check(dx.shape[1], w.shape, dy.shape[1], group, (dx.shape[0], dy.shape[0]))
-        return depthwise.backward(dy, w, dx, stride, pad, dilation)
+        return who.backward(dy, w, dx, stride, pad, dilation)
     one = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation), group, threads.count())
     one(dy, w, None, None, dx)
 
@@ -138,9 +138,9 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
-    if alone(dw, group):
+    if who := _of_few(dw.shape, tuple(stride), tuple(dilation), group):
         _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))
-        depthwise.update(dy, x, dw, stride, pad, dilation)
+        who.update(dy, x, dw, stride, pad, dilation)
         return add_bias(dy, db)
     one = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad), tuple(dilation), group, db is not None,
                   threads.count())  # fmt: skip
@@ -154,6 +154,13 @@ def add_bias(dy, db) -> None:
         threads.run(sum_channels, m, dy, db, n, m, oh * ow)
 
 
-def alone(w, group: int) -> bool:
-    """Whether every channel is convolved by itself; few outputs each make registers' tiles a waste."""
-    return group > 1 and w.shape[1] == 1 and w.shape[0] <= 4 * group
+@lru_cache(maxsize=4096)
+def _of_few(weights, stride: Pair, dilation: Pair, group: int):
+    """Who convolves groups of few channels, which tiles of registers would be wasted on; None for other groups."""
+    if group == 1:
+        return None
+    from . import depthwise, direct
+
+    if direct.suits(weights, stride, dilation, group):
+        return direct
+    return depthwise if weights[1] == 1 and weights[0] <= 4 * group else None

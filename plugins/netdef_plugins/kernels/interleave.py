@@ -13,20 +13,20 @@ def _shuffled(bld, a, b, picks):
     return bld.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, VL), list(picks)))
 
 
-def _parted(bld, vectors):
+def parted(bld, vectors):
     """Every n-th lane of n vectors in a row as one, for each of the n places to begin."""
     if len(vectors) == 1:
         return vectors
     pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
     halves = [[_shuffled(bld, a, b, range(odd, 2 * VL, 2)) for a, b in pairs] for odd in range(2)]
-    return [v for both in zip(*(_parted(bld, half) for half in halves), strict=True) for v in both]
+    return [v for both in zip(*(parted(bld, half) for half in halves), strict=True) for v in both]
 
 
-def _merged(bld, vectors):
+def merged(bld, vectors):
     """The lanes of n vectors in turns, as n vectors in a row."""
     if len(vectors) == 1:
         return vectors
-    even, odd = (_merged(bld, vectors[i::2]) for i in range(2))
+    even, odd = (merged(bld, vectors[i::2]) for i in range(2))
     halves = [[first + i // 2 + i % 2 * VL for i in range(VL)] for first in (0, VL // 2)]
     return [_shuffled(bld, a, b, picks) for a, b in zip(even, odd, strict=True) for picks in halves]
 
@@ -46,7 +46,7 @@ def _make_split(step):
             src, low, high, outside, dst, apart, parts, n = args
             others = splat_value(bld, outside, VECTOR)
             found = [masked_load(bld, p, mask, others) for p, mask in _windows(bld, src, low, high, step)]
-            for f, part in enumerate(_parted(bld, found)):
+            for f, part in enumerate(parted(bld, found)):
                 here = ir.Constant(I64, f)
                 wanted = bld.select(bld.icmp_signed("<", here, parts), n, ir.Constant(I64, 0))
                 masked_store(bld, bld.gep(dst, [bld.mul(apart, here)]), part, first_lanes(bld, wanted))
@@ -64,8 +64,8 @@ def _make_merge(step):
 
         def codegen(context, bld, signature, args):
             dst, low, high, vectors = args
-            merged = _merged(bld, [bld.extract_value(vectors, i) for i in range(step)])
-            for (p, mask), value in zip(_windows(bld, dst, low, high, step), merged, strict=True):
+            found = merged(bld, [bld.extract_value(vectors, i) for i in range(step)])
+            for (p, mask), value in zip(_windows(bld, dst, low, high, step), found, strict=True):
                 masked_store(bld, p, value, mask)
             return context.get_dummy_value()
 

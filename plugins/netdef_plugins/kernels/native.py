@@ -15,7 +15,9 @@ from .simd import F32, I64
 # Sums may be reordered into vectors; NaN and infinity keep their meaning.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 KINDS = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
-helper = njit(fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+HOW = {"fastmath": FAST, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+helper = njit(**HOW)
+inlined = njit(**HOW, forceinline=True)  # for helpers whose arguments are many numbers or vectors
 
 
 class Task:
