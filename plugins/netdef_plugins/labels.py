@@ -71,7 +71,7 @@ class Targets:
 
     def where(self) -> np.ndarray:
         """Flat places, in an array of the scores' size, of every kept label's own class."""
-        outer, inner = np.ogrid[: self.classes.outer, : self.classes.inner]
+        outer, inner = np.arange(self.classes.outer)[:, None], np.arange(self.classes.inner)
         flat = (outer * self.classes.count + self.index) * self.classes.inner + inner
         return flat.ravel() if self.kept is None else flat[self.kept]
 
