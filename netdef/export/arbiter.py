@@ -78,6 +78,8 @@ class Arbiter:
             return np.nan
         try:
             exact = relative(_reference(piece, feed), want, TINY)
+        except MemoryError:
+            raise
         except Exception:  # it lacks operations and types, and says so in many ways
             return off
         if exact > max(self.tolerance, 10 * noise):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from netdef.distance import Distances
-from netdef.export.arbiter import Arbiter
+from netdef.export.arbiter import COARSE, Arbiter
 from netdef.export.chain import Chain
 from netdef.export.model import Exported
 from netdef.export.select import Top
@@ -77,14 +77,14 @@ class Pieces:
 
     def add(self, run: Run, feed: Mapping[str, Any], whole: Arrays) -> None:
         """Compare for one input. What rounding of it alone would change as much does not count, nor what the layers do
-        not do when given the net's own blobs: see `Arbiter`."""
+        not do when given the net's own blobs: see `Arbiter`. The whole model, for which a runtime has layouts of its
+        own, may round as coarsely as any layer may."""
         found, strays = self.comparison.differences(run(), self.chain.values(feed), whole)
-        noise = self._noise(feed, {n for some in (found, strays) for n, d in some.items() if self._large(d)})
-        found, strays = (
-            {n: d for n, d in some.items() if not self._large(d) or not d <= 10 * noise[n]} for some in (found, strays)
-        )
+        strays = {name: d for name, d in strays.items() if not d <= COARSE}
+        noise = self._noise(feed, strays.keys() | {name for name, d in found.items() if self._large(d)})
+        found = {name: d for name, d in found.items() if not (self._large(d) and d <= 10 * noise[name])}
         self.comparison.add(self._judged(run, feed, found))
-        self.comparison.add({n: d for n, d in strays.items() if self._large(d)})
+        self.comparison.add({name: d for name, d in strays.items() if not d <= 10 * noise[name]})
 
     def _large(self, difference: float) -> bool:
         return not difference <= self.comparison.tolerance

@@ -56,7 +56,7 @@ def verify(
     numbers beyond 1e18; but every value must count for some input. Other differences are looked at in their
     layers: see `Arbiter`.
 
-    The model between its outputs is run in pieces: beside the weights, no more is held than the values that layers
+    To compare every blob, the model is run in pieces: beside the weights, no more is held than the values that layers
     still have to read and 256 MB of others, or a single blob that is larger. `watch(done, total, what)` is told before
     each layer.
     """
@@ -112,16 +112,16 @@ def _outputs(seen: Comparison, file: Path | None, threads: int, runs: _Runs, inp
 
 def _every(arbiter: Arbiter, runs: _Runs, whole: Arrays) -> Comparison:
     """Compare every value; of the first inputs also what the whole model gave, which is what its pieces must give."""
-    cut = _pieces(arbiter)
-    names = [name for piece in cut for name in piece.gives]
+    chain = Chain(arbiter.exported, _pieces(arbiter), arbiter.threads)
+    names = [name for given in chain.gives for name in given]
     seen = Comparison(arbiter.net, arbiter.exported, names, arbiter.tolerance)
-    pieces = Pieces(seen, Chain(arbiter.exported, cut, arbiter.threads), arbiter)
+    pieces = Pieces(seen, chain, arbiter)
     for k, feed in enumerate(runs.inputs):
         pieces.add(partial(runs.run, k), feed, {} if k else whole)
     return seen
 
 
-def _pieces(arbiter: Arbiter) -> list[Piece]:
+def _pieces(arbiter: Arbiter) -> Iterator[Piece]:
     """All of the model, so that little is held at once; inputs that the model prepares have pieces of their own."""
     net, exported = arbiter.net, arbiter.exported
     made = {name for node in exported.model.graph.node for name in node.output}

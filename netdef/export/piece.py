@@ -56,6 +56,10 @@ class Cutter:
         )
         return Piece(made, large, reads, list(names))
 
+    def weight(self, name: str) -> int:
+        """Bytes of the constants between other tops' values and this."""
+        return sum(map(_size, self._behind([name])[2]))
+
     def _behind(self, names: Iterable[str]) -> tuple[set[int], list[str], list[onnx.TensorProto]]:
         """Operations, by position, values that they read, and constants."""
         nodes, reads, constants = set(), [], []
@@ -83,20 +87,22 @@ class Cutter:
         return np.memmap(self._folder / where.location, kind, "r", where.offset or 0, tuple(tensor.dims))
 
 
-def in_pieces(cutter: Cutter, sizes: Mapping[str, int], limit: int, alone: Collection[str]) -> list[Piece]:
+def in_pieces(cutter: Cutter, sizes: Mapping[str, int], limit: int, alone: Collection[str]) -> Iterator[Piece]:
     """Pieces that one after the other give every value of `sizes`, which has its bytes, in the order of the net.
 
-    The values of a piece are together at most `limit` bytes, or it has only one, as those named by `alone` have.
+    A piece's values and the weights behind them are together at most `limit` bytes, or it has only one value, as those
+    named by `alone` have.
     """
-    groups: list[list[str]] = []
-    left = 0
+    names: list[str] = []
+    left = limit
     for name, size in sizes.items():
-        if name in alone or size > left:
-            groups.append([])
-            left = limit
-        groups[-1].append(name)
+        size += cutter.weight(name)
+        if names and (name in alone or size > left):
+            yield cutter.cut(names)
+            names, left = [], limit
+        names.append(name)
         left = 0 if name in alone else left - size
-    return [cutter.cut(names) for names in groups]
+    yield cutter.cut(names)
 
 
 def _size(tensor: onnx.TensorProto) -> int:

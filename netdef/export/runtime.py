@@ -11,6 +11,8 @@ import onnxruntime
 
 from netdef.errors import ExportError
 
+ALL, PLAIN = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+"""As users run a model; the same without layouts of its own, of which each value that is asked for is a copy."""
 KINDS = {"tensor(uint8)": np.uint8}
 Run = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 
@@ -27,11 +29,15 @@ def session(model: onnx.ModelProto, file: Path | None, names: Sequence[str], thr
         onnx.checker.check_model(source, full_check=True)
     except Exception as e:
         raise ExportError(f"onnx.checker refuses the model: {e}") from e
-    return opened(source, {}, names, threads)
+    return opened(source, {}, names, threads, ALL)
 
 
 def opened(
-    source: onnx.ModelProto | bytes | str, constants: Mapping[str, np.ndarray], names: Sequence[str], threads: int
+    source: onnx.ModelProto | bytes | str,
+    constants: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    threads: int,
+    level: Any = PLAIN,
 ) -> Run:
     """The same without a check, of a model, its bytes or its file; `constants` are those whose numbers it lacks.
 
@@ -40,6 +46,7 @@ def opened(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4  # what matters comes as an exception
+    options.graph_optimization_level = level
     options.enable_cpu_mem_arena = False  # it takes twice what is needed, and never gives it back
     if constants:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(x) for x in constants.values()]
