@@ -1,0 +1,71 @@
+"""The pixels that a convolution of one tap and larger steps meets: brought together, and put back apart."""
+
+import numpy as np
+
+from . import threads
+from .gather import part_row
+from .interleave import merge2
+from .native import helper, task, unpack
+from .simd import VL, ZERO, load, shift, splat
+
+# Pixels of an item, about.
+ITEM = 16 * 1024
+
+
+@task
+def take_pixels(job, item, thread):
+    """small[plane, i, j] = x[plane, i * sh, j * sw] for some planes."""
+    x, small, planes, some, height, width, qh, qw, sh, sw = unpack(job, "aaiiiiiiii")
+    for plane in range(item * some, min(planes, (item + 1) * some)):
+        for i in range(qh):
+            source = shift(x, (plane * height + i * sh) * width)
+            part_row(shift(small, (plane * qh + i) * qw), source, width, 0, sw, 1, qw, 0, ZERO)
+
+
+@helper
+def spread_row(dst, width, step, src):
+    """dst[step * j] = src[j], and zeros between; VL - 1 floats past src may be read."""
+    if step == 2:
+        for j in range(0, (width + 1) // 2, VL):
+            merge2(shift(dst, 2 * j), 0, width - 2 * j, (load(shift(src, j)), splat(ZERO)))
+    else:
+        for j in range(width):
+            dst[j] = src[j // step] if j % step == 0 else ZERO
+
+
+@task
+def spread_pixels(job, item, thread):
+    """x[plane, i * sh, j * sw] = small[plane, i, j] and zeros elsewhere, for some planes."""
+    small, x, planes, some, height, width, qh, qw, sh, sw = unpack(job, "aaiiiiiiii")
+    for plane in range(item * some, min(planes, (item + 1) * some)):
+        for h in range(height):
+            row = shift(x, (plane * height + h) * width)
+            if h % sh == 0:
+                spread_row(row, width, sw, shift(small, (plane * qh + h // sh) * qw))
+            else:
+                for j in range(width):
+                    row[j] = ZERO
+
+
+def _few(shape: tuple[int, ...], steps: tuple[int, int]) -> tuple[np.ndarray, int, tuple[int, ...]]:
+    """Room for the pixels that are met of images [N, C, H, W], the items to do it in, and how they lie."""
+    n, c, h, w = shape
+    qh, qw = -(-h // steps[0]), -(-w // steps[1])
+    some = max(1, ITEM // (h * w))
+    count = n * c * qh * qw
+    room = threads.scratch("pixels", count + VL)[:count].reshape(n, c, qh, qw)
+    return room, -(-n * c // some), (n * c, some, h, w, qh, qw, *steps)
+
+
+def forward(x, w, factor, bias, y, then, steps) -> None:
+    """`then` convolves, without steps, every pixel that y sees."""
+    small, items, sizes = _few(x.shape, steps)
+    threads.run(take_pixels, items, x, small, *sizes)
+    then(small, w, factor, bias, y)
+
+
+def backward(dy, w, factor, bias, dx, then, steps) -> None:
+    """`then` leads back to every pixel that dy has seen; the others get zero."""
+    small, items, sizes = _few(dx.shape, steps)
+    then(dy, w, factor, bias, small)
+    threads.run(spread_pixels, items, small, dx, *sizes)
