@@ -47,7 +47,7 @@ class Cutter:
             if _size(tensor) >= LARGE:
                 large[tensor.name] = self._array(tensor)
             stubs.append(_elsewhere(tensor) if tensor.name in large else tensor)
-        ordered = [source.graph.node[i] for i in sorted(nodes)]
+        ordered = [_without(source.graph.node[i], reads) for i in sorted(nodes)]
         inputs, outputs = ([self._infos[n] for n in some] for some in (reads, names))
         made = helper.make_model(
             helper.make_graph(ordered, "piece", inputs, outputs, stubs),
@@ -115,6 +115,16 @@ def _elsewhere(tensor: onnx.TensorProto) -> onnx.TensorProto:
     stub.data_location = onnx.TensorProto.EXTERNAL
     stub.external_data.add(key="location", value="given")
     return stub
+
+
+def _without(node: onnx.NodeProto, reads: Collection[str]) -> onnx.NodeProto:
+    """A node whose outputs are not called like values that are read: another piece takes those of it."""
+    if not set(node.output) & set(reads):
+        return node
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.output[:] = [f"{name}/again" if name in reads else name for name in node.output]
+    return copy
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:

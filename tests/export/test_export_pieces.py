@@ -38,7 +38,7 @@ layer {{ name: "fc" type: "InnerProduct" bottom: "embed" top: "fc" inner_product
 """
 
 
-@pytest.fixture(params=[0, 700, 1 << 30])
+@pytest.fixture(params=[0, 450, 700, 1 << 30])
 def held(request, monkeypatch):
     """One value a piece, a few, and all in one."""
     monkeypatch.setattr(parity, "HELD", request.param)
@@ -66,6 +66,14 @@ def test_a_wrong_weight_is_told_whatever_the_pieces(held, name, limit, tmp_path,
     monkeypatch.setattr(file, "convert", lambda exported, opset: changed(exported.model, f"{name}/0", 1.01))
     with pytest.raises(ExportError, match=f"layer '{name}' .* is the first where"):
         export_file(net, tmp_path / "m.onnx", every=True)
+
+
+def test_the_tops_of_one_operation_may_be_in_several_pieces(held):
+    text = """layer { name: "cut" type: "Slice" bottom: "data" top: "a" top: "b" top: "c" }
+        layer { name: "sum" type: "Eltwise" bottom: "b" bottom: "c" top: "sum" }
+        layer { name: "more" type: "Eltwise" bottom: "a" bottom: "sum" bottom: "c" top: "more" }"""
+    net = built(INPUT + text, TEST)
+    assert verify(net, build(net), every=True).difference < 1e-5
 
 
 def test_a_file_that_is_not_its_pieces_is_found_out(tmp_path):
