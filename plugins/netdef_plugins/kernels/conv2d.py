@@ -5,11 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-<<<<<<< Updated upstream
-from . import conv_nd, pointwise, threads, winograd_plan
-=======
-from . import conv_nd, depthwise, pointwise, steps, threads, winograd_plan
->>>>>>> Stashed changes
+from . import conv_nd, pointwise, steps, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block
 from .plan import End, Grid, Plan, correlation
