@@ -28,6 +28,16 @@ class Padded:
 
 
 @dataclass
+class Seen:
+    """A value that is another in a form which its reader may not need: indices counted through all images, say."""
+
+    source: str
+    how: tuple[Any, ...]
+    build: Callable[[], str]
+    """The layers that make it, for a reader which does need it; the name of their top."""
+
+
+@dataclass
 class Importing:
     """The net so far. Values go by ONNX's names, which are those of the tops, or by names of their own."""
 
@@ -40,9 +50,15 @@ class Importing:
     same: dict[str, str] = field(default_factory=dict)
     """Values that are another by another name."""
     padded: dict[str, Padded] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
+    """Values that are whole numbers, which ONNX has as such and a blob as floats."""
+    read: set[str] = field(default_factory=set)
+    """Values that an operation reads, or that are the model's outputs."""
     taken: set[str] = field(default_factory=set)
     """Names that a value here may not take: ONNX's."""
     _names: set[str] = field(default_factory=set)
+    _own: set[str] = field(default_factory=set)
 
     def add(
         self, wish: str, kind: str, bottoms: Sequence[str], blobs: Sequence[Any], tops: Sequence[str], options: Any
@@ -67,12 +83,16 @@ class Importing:
 
     def top(self, wish: str) -> str:
         """A name for a value that ONNX does not have."""
-        return self._fresh(wish, self.taken)
+        name = self._fresh(wish, self.taken)
+        self._own.add(name)
+        return name
 
     def blob(self, name: str) -> str:
         """A value as a top that a layer may read: constants become parameters, zeros around images layers."""
-        if name in self.padded:
-            self.same[name] = self.padded.pop(name).build()
+        name = self.same.get(name, name)
+        for later in (self.padded, self.seen):
+            if name in later:
+                self.same[name] = later.pop(name).build()  # type: ignore[attr-defined]
         name = self.same.get(name, name)
         if name in self.constants:
             x, top = self.constants[name], self.top(f"{name}/value")
@@ -84,8 +104,15 @@ class Importing:
         return name
 
     def copy(self, name: str) -> None:
-        """An output that is another value by another name."""
+        """An output that is another value by another name: that of its own, if ONNX has none for it, else a copy."""
         source = self.blob(name)
+        if source in self._own:
+            for layer in self.param.layer:
+                for names in (layer.bottom, layer.top):
+                    names[:] = [name if n == source else n for n in names]
+            self.shapes[name], self.same[source] = self.shapes[source], name
+            self.same.pop(name, None)
+            return
         self.add(name, self.registry.role("split"), [source], [], [name], {})
 
     def _fresh(self, wish: str, names: set[str]) -> str:

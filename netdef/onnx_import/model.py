@@ -6,6 +6,7 @@ import onnx
 from onnx import numpy_helper, shape_inference, version_converter
 
 from netdef.errors import ExportError
+from netdef.export import older
 from netdef.export.graph import OPSET
 from netdef.onnx_import.importing import Importing, Shape
 from netdef.registry import Registry
@@ -49,6 +50,8 @@ def start(model: onnx.ModelProto, registry: Registry) -> Importing:
     done.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     infos = [*model.graph.input, *model.graph.value_info, *model.graph.output]
     done.shapes = {v.name: shape for v in infos if (shape := _shape(v)) is not None}
+    done.read.update(v.name for v in model.graph.output)
+    done.read.update(name for node in older.nodes(model.graph) for name in node.input)
     done.taken.update(done.constants, done.shapes, *(node.output for node in model.graph.node))
     for value in model.graph.input:
         if value.name not in done.constants:
@@ -78,7 +81,8 @@ def _fix_sizes(model: onnx.ModelProto, shapes: dict[str, Shape]) -> None:
     if fixed:  # what the file says of other values was true for other sizes
         del model.graph.value_info[:]
         for value in model.graph.output:
-            value.type.tensor_type.ClearField("shape")
+            for dim in value.type.tensor_type.shape.dim:
+                dim.Clear()
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape | None:

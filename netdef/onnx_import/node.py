@@ -8,9 +8,11 @@ import onnx
 from onnx import helper
 
 from netdef.errors import ExportError
-from netdef.onnx_import.importing import Importing, Padded, Shape
+from netdef.onnx_import.importing import Importing, Padded, Seen, Shape
 
 Pads = tuple[list[int], list[int]]
+MOVES = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather", "Identity", "Cast"}
+"""What leaves whole numbers whole."""
 
 
 class Node:
@@ -66,7 +68,7 @@ class Node:
         return done.shapes[value]
 
     def is_read(self, t: int) -> bool:
-        return t < len(self.node.output) and bool(self.node.output[t])
+        return t < len(self.node.output) and bool(self.node.output[t]) and self.node.output[t] in self._done.read
 
     def knows(self, kind: str) -> bool:
         """Whether a plugin provides a layer type."""
@@ -92,6 +94,29 @@ class Node:
         begin, end = ([a + b for a, b in zip(x, y, strict=True)] for x, y in zip((begin, end), before, strict=True))
         self._done.padded[self.node.output[0]] = Padded(source, begin, end, build)
 
+    # -- values of which a reader may need less ------------------------------------------------------------------------
+
+    def seen(self, value: str, *how: Any) -> str | None:
+        """The value that this one is seen in the way `how` of, as `see` says; None where it is not."""
+        found = self._done.seen.get(value)
+        return found.source if found and found.how == how else None
+
+    def see(self, source: str, build: Any, *how: Any) -> str:
+        """A value that is the source seen in the way `how`; `build` makes it for a reader that does not ask `seen`."""
+        name = self._done.top(f"{self.name}/{how[0]}")
+        self._done.seen[name] = Seen(source, how, build)
+        self._done.shapes[name] = self.shape(source)
+        return name
+
+    def is_whole(self, value: str) -> bool:
+        """Whether a value is whole numbers, as far as importers have said so."""
+        return value in self._done.whole
+
+    def wholly(self, value: str) -> str:
+        """Say that a value is whole numbers."""
+        self._done.whole.add(value)
+        return value
+
     # -- what it becomes ----------------------------------------------------------------------------------------------
 
     def layer(
@@ -112,9 +137,13 @@ class Node:
         """Let these values be the outputs. Raises ExportError where ONNX knows that their shapes are other ones."""
         done = self._done
         for value, output in zip([values] if isinstance(values, str) else values or [], self.node.output, strict=False):
+            if output not in done.read:
+                continue
             known = done.shapes.get(output)
             if known is not None and known != self.shape(value):
                 raise ExportError(f"would have shape {self.shape(value)}, in ONNX it has {known}")
+            if value in done.whole or (self.op in MOVES and self.inputs[0] in done.whole):
+                done.whole.update((value, output))
             own = [n for layer in done.param.layer[self._first :] for n in (layer.bottom, layer.top) if value in n]
             if own and value not in done.same.values():
                 for names in own:

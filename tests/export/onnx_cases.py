@@ -38,12 +38,18 @@ class Case:
             nodes,
             "g",
             [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shaped],
-            [helper.make_tensor_value_info(y, TensorProto.FLOAT, None) for y in ys],
+            [
+                helper.make_tensor_value_info(y, INT64 if t == WHOLE.get(self.op) else FLOAT, None)
+                for t, y in enumerate(ys)
+            ],
             constants,
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+WHOLE = {"ArgMax": 0, "ArgMin": 0, "TopK": 1, "MaxPool": 1}
+"""Which output is whole numbers."""
 LOGICAL = {"Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not"}
 READS_LOGICAL = {"Where", "Not"}
 
@@ -60,7 +66,7 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, np.int64)
 
 
-X, V = (2, 3, 6, 5), (2, 3)
+X, V, STEPS = (2, 3, 6, 5), (2, 3), (5, 2, 3)
 W, W1 = r(4, 3, 3, 3), r(3, 4, 3, 3)
 K = {"kernel_shape": [3, 3]}
 S = {"strides": [2, 2]}
@@ -100,7 +106,7 @@ CASES = [
     Case("Sub", [r(3, 1, 1), X]),
     Case("Sub", [X, r(3, 1, 1)]),
     Case("Sub", [X, (2, 3, 1, 1)]),
-    Case("Sub", [np.float32(1), X], {}, ["Power", "Power"]),
+    Case("Sub", [np.float32(1), X], {}, ["Power"]),
     Case("Div", [X, r(3, 1, 1, low=0.5)], {}, ["Scale"]),
     Case("Div", [np.float32(2), X]),
     Case("Div", [X, (2, 3, 1, 1)]),
@@ -141,6 +147,9 @@ CASES = [
     Case("MaxPool", [X], K | {"pads": [1, 1, 0, 0]}),
     Case("MaxPool", [X], {"kernel_shape": [2, 3], "strides": [2, 1]}),
     Case("MaxPool", [X], K | S | {"auto_pad": "SAME_UPPER"}),
+    Case("MaxPool", [X], K | S, ["Pooling", "Bias"], outputs=2),
+    Case("MaxPool", [X], K | S | {"pads": [1, 1, 1, 1], "ceil_mode": 1}, outputs=2),
+    Case("MaxPool", [X], K | {"pads": [1, 1, 0, 0]}, outputs=2),
     Case("AveragePool", [X], K | S, ["Pooling"]),
     Case("AveragePool", [X], K | S | {"pads": [1, 1, 1, 1]}),
     Case("AveragePool", [X], K | S | {"pads": [1, 1, 1, 1], "count_include_pad": 1}),
@@ -206,6 +215,11 @@ CASES = [
     Case("Squeeze", [(2, 3, 1, 1), ints(2, 3)]),
     Case("Squeeze", [(2, 1, 3, 1)]),
     Case("Unsqueeze", [V, ints(-1, 1)]),
+    Case("ArgMax", [X], {"axis": 1}, ["Slice", "Concat", "ArgMax", "Power"]),
+    Case("ArgMin", [X], {"axis": -1, "keepdims": 0}),
+    Case("ArgMax", [X], {"select_last_index": 1}, ["ArgMax"]),
+    Case("TopK", [X, ints(2)], {"axis": 1}, outputs=2),
+    Case("TopK", [X, ints(3)], {"largest": 0}, outputs=2),
     Case("Transpose", [(2, 3, 1, 1)], {"perm": [0, 2, 3, 1]}, ["Reshape"]),
     Case("Concat", [X, X], {"axis": 1}),
     Case("Concat", [X, r(2, 3, 1, 5)], {"axis": -2}),
@@ -244,4 +258,10 @@ CASES = [
     Case("Pad", [X, ints(0, 1, 0, 0, 0, 2, 0, 0)]),
     Case("DepthToSpace", [(1, 4, 1, 1)], {"blocksize": 2}),
     Case("SpaceToDepth", [(1, 1, 2, 2)], {"blocksize": 2}),
+    *(
+        Case("LSTM", [STEPS, r(n, 16, 3), r(n, 16, 4), *more], {"hidden_size": 4, "direction": way}, outputs=3)
+        for way, n in (("forward", 1), ("reverse", 1), ("bidirectional", 2))
+        for more in ([], [r(n, 32)], [r(n, 32), None, r(n, 2, 4), r(n, 2, 4)], [None, None, (n, 2, 4), (n, 2, 4)])
+    ),
+    Case("LSTM", [STEPS, r(1, 16, 3), r(1, 16, 4)], {"hidden_size": 4}, ["Parameter", "LSTM", "Reshape"]),
 ]

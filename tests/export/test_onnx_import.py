@@ -21,10 +21,10 @@ from netdef.testing.bench import Bench
 
 CASES = sorted((Path(__file__).parents[1] / "layers").glob("*.prototxt"))
 COMES_BACK = {
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Crop", "Deconvolution", "Dropout", "ELU",
-    "Eltwise", "Exp", "Flatten", "Im2col", "InnerProduct", "LRN", "LSTMUnit", "Log", "MVN", "PReLU",
-    "Parameter", "Pooling", "Power", "ReLU", "Reduction", "Reshape", "SPP", "Scale", "Sigmoid", "Slice", "Softmax",
-    "Split", "Swish", "TanH", "Threshold", "Tile",
+    "AbsVal", "ArgMax", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Crop", "Deconvolution",
+    "Dropout", "ELU", "Eltwise", "Exp", "Flatten", "Im2col", "InnerProduct", "LRN", "LSTM", "LSTMUnit", "Log", "MVN",
+    "PReLU", "Parameter", "Pooling", "Power", "ReLU", "Reduction", "Reshape", "SPP", "Scale", "Sigmoid", "Slice",
+    "Softmax", "Split", "Swish", "TanH", "Threshold", "Tile",
 }  # fmt: skip
 
 
@@ -76,6 +76,30 @@ def test_a_net_comes_back_to_be_trained(tmp_path):
         n.blobs["data"].data[...] = x
         n.forward()
     np.testing.assert_allclose(again.blobs["prob"].data, net.blobs["prob"].data, rtol=1e-4)
+
+
+INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 2 dim: 6 dim: 6 } } }'
+CONT = 'layer { name: "c" type: "Input" top: "c" input_param { shape { dim: 4 dim: 2 } } }'
+
+
+@pytest.mark.parametrize(
+    ("layer", "types"),
+    [
+        ('type: "ArgMax" argmax_param { axis: 1 }', ["ArgMax"]),
+        ('type: "ArgMax" argmax_param { axis: 2 top_k: 3 out_max_val: true }', ["ArgMax"]),
+        ('type: "ArgMax" argmax_param { top_k: 2 }', ["Flatten", "ArgMax", "Reshape"]),
+        ('type: "Pooling" top: "mask" pooling_param { kernel_size: 3 stride: 2 }', ["Pooling"]),
+        ('type: "LSTM" bottom: "c" recurrent_param { num_output: 5 weight_filler { type: "xavier" } }', ["LSTM"]),
+    ],
+)
+def test_what_takes_several_operations_comes_back_as_one_layer(tmp_path, layer, types):
+    net = built(INPUT + CONT * ("LSTM" in layer) + f'layer {{ name: "y" bottom: "x" top: "y" {layer} }}', TEST)
+    onnx.save(build(net).model, tmp_path / "net.onnx")
+    found = [layer.type for layer in imported(tmp_path / "net.onnx", registries.default()).param.layer]
+    if types == ["LSTM"]:  # what it multiplies the input by is a layer of its own, and it begins with zeros every time
+        assert found.count("LSTM") == 1
+    else:
+        assert [kind for kind in found if kind not in ("Input", "Split")] == types
 
 
 def model(*nodes, shape=(1, 2, 4, 4)):

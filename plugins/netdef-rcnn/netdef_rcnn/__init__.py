@@ -3,7 +3,10 @@
 SmoothL1Loss, which they share with SSD, comes from netdef-ssd.
 """
 
+from typing import Any
+
 from netdef.layer import Block, hookimpl
+from netdef_rcnn import from_onnx
 from netdef_rcnn.masks import MaskPooling, MaskResize
 from netdef_rcnn.ohem import LOSS, BoxAnnotatorOHEM, SmoothL1LossOHEM, SoftmaxWithLossOHEM
 from netdef_rcnn.proposal import Proposal
@@ -33,3 +36,8 @@ def netdef_layers() -> list[type]:
 @hookimpl
 def netdef_options() -> list[Block]:
     return [LOSS]
+
+
+@hookimpl
+def netdef_importers() -> dict[str, Any]:
+    return from_onnx.IMPORTERS

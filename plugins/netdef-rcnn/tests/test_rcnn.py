@@ -3,11 +3,13 @@
 import math
 
 import numpy as np
+import onnx
 import pytest
 
-from netdef import registry
+from netdef import export, registry, testing
 from netdef.errors import LayerError
 from netdef.net import Net
+from netdef.onnx_import import imported
 from netdef.prototxt import parse
 from netdef.testing import check_layer
 
@@ -325,3 +327,18 @@ def test_weighted_sigmoid_cross_entropy():
     assert run("SigmoidCrossEntropyLoss", "", x, t, np.ones_like(w)) == pytest.approx(
         two
     )  # netdef's own, of two bottoms
+
+
+@pytest.mark.parametrize("more", ["", "dim: 1 dim: 1"])
+def test_pooled_regions_go_out_and_come_back(more, tmp_path):
+    """The batch open, compared on regions of images that are there."""
+    text = f"""
+    layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 dim: 9 dim: 7 }} }} }}
+    layer {{ name: "rois" type: "Input" top: "rois" input_param {{ shape {{ dim: 4 dim: 5 {more} }} }} }}
+    layer {{ name: "y" type: "ROIPooling" bottom: "x" bottom: "rois" top: "y"
+      roi_pooling_param {{ pooled_h: 3 pooled_w: 2 spatial_scale: 0.5 }} }}"""
+    built = testing.net(text, dtype=np.float32)
+    assert export.verify(built, export.build(built, dynamic=["batch"])).difference == 0
+    onnx.save(export.build(built).model, tmp_path / "m.onnx")
+    layers = imported(tmp_path / "m.onnx", registry.default()).param.layer
+    assert [layer.type for layer in layers if layer.type not in ("Input", "Flatten")] == ["ROIPooling"]

@@ -1,6 +1,9 @@
 """Layers of the segmentation forks: DeepLab's and PSPNet's Interp, SegNet's and PSPNet's BN, Upsample and their kin."""
 
+from typing import Any
+
 from netdef.layer import hookimpl
+from netdef_seg import from_onnx
 from netdef_seg.accuracy import SegAccuracy
 from netdef_seg.bn import MovingBN, SegNetBN
 from netdef_seg.dense_data import DenseImageData, ImageLabelmapData
@@ -21,3 +24,8 @@ def netdef_layers() -> list[type]:
         ImageLabelmapData,
         SegAccuracy,
     ]
+
+
+@hookimpl
+def netdef_importers() -> dict[str, Any]:
+    return from_onnx.IMPORTERS

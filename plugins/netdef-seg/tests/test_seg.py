@@ -3,11 +3,14 @@
 import math
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from netdef import export, registry
 from netdef.errors import ExportError, LayerError
 from netdef.net import Net
+from netdef.onnx_import import imported
 from netdef.prototxt import parse
 from netdef.testing import check_layer, net
 
@@ -145,6 +148,37 @@ def test_older_opsets_enlarge_as_well(tmp_path, opset):
     text = 'layer { name: "y" type: "Interp" bottom: "x" top: "y" interp_param { height: 9 width: 5 } }'
     built = net(IMAGE + text, dtype=np.float32)
     assert export.export_file(built, tmp_path / "m.onnx", opset=opset).parity.difference < 1e-5
+
+
+def test_unpooling_comes_back(tmp_path):
+    text = POOL + 'layer { name: "y" type: "Upsample" bottom: "p" bottom: "m" top: "y" upsample_param { scale: 2 } }'
+    onnx.save(export.build(net(IMAGE + text, dtype=np.float32)).model, tmp_path / "m.onnx")
+    types = [layer.type for layer in imported(tmp_path / "m.onnx", registry.default()).param.layer]
+    assert types.count("Pooling") == types.count("Upsample") == 1
+
+
+def test_a_max_unpool_is_an_upsample(tmp_path):
+    """As another exporter writes it, with indices of all planes one after the other."""
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["p", "i"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("MaxUnpool", ["p", "i"], ["y"], kernel_shape=[2, 2], strides=[2, 2]),
+    ]
+    infos = [helper.make_tensor_value_info(name, 1, (2, 3, 8, 6)) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", infos[:1], infos[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "m.onnx")
+    types = [layer.type for layer in imported(tmp_path / "m.onnx", registry.default()).param.layer]
+    assert types == ["Input", "Pooling", "Upsample"]
+
+
+def test_what_no_upsample_does_is_refused(tmp_path):
+    nodes = [helper.make_node("ScatterElements", ["ones", "i", "x"], ["y"], axis=1, name="s")]
+    ones, i = np.ones((2, 5), np.float32), np.array([[0, 1], [4, 2]])
+    infos = [helper.make_tensor_value_info("x", 1, (2, 2)), helper.make_tensor_value_info("y", 1, (2, 5))]
+    constants = [numpy_helper.from_array(ones, "ones"), numpy_helper.from_array(i, "i")]
+    graph = helper.make_graph(nodes, "g", infos[:1], infos[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match=r"operation 's' \(ScatterElements\): into something else than zeros"):
+        imported(tmp_path / "m.onnx", registry.default())
 
 
 def test_unpooling_to_a_size_leaves_no_image_open():

@@ -3,12 +3,23 @@
 from typing import Any
 
 from netdef.layer import hookimpl
-from netdef_plugins.from_onnx import arithmetic, axes, choices, dense, elementwise, pools, reductions, windows
+from netdef_plugins.from_onnx import (
+    arithmetic,
+    axes,
+    choices,
+    dense,
+    elementwise,
+    pools,
+    ranks,
+    recurrent,
+    reductions,
+    windows,
+)
 
 
 @hookimpl
 def netdef_importers() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for family in (arithmetic, axes, choices, dense, elementwise, pools, reductions, windows):
+    for family in (arithmetic, axes, choices, dense, elementwise, pools, ranks, recurrent, reductions, windows):
         found |= family.IMPORTERS
     return found

@@ -58,8 +58,11 @@ def mul(node: Any) -> str:
 
 
 def sub(node: Any) -> str:
-    """x - y"""
+    """x - y; a number less a value that is that number less another is the other"""
     x, y = node.inputs
+    if _is_number(node, x) and not node.is_constant(y):
+        c = float(node.constant(x).flat[0])
+        return node.seen(y, "subtracted from", c) or power(node, y, scale=-1, shift=c)
     if node.is_constant(y):
         return combined(node, x, node.made_constant(-node.constant(y)), multiply=False)
     if node.shape(x) == node.shape(y) and not node.is_constant(x):

@@ -68,14 +68,23 @@ def cut(node: Any) -> str:
     shape = node.shape(x)
     starts, ends = (node.argument(name, i).tolist() for i, name in ((1, "starts"), (2, "ends")))
     axes, steps = node.argument("axes", 3), node.argument("steps", 4)
-    axes = list(range(len(starts))) if axes is None else axes.tolist()
+    axes = list(range(len(starts))) if axes is None else [axis % len(shape) for axis in axes.tolist()]
     steps = [1] * len(starts) if steps is None else steps.tolist()
-    for axis, first, end, step in zip(axes, starts, ends, steps, strict=True):
-        places = range(shape[axis])[first:end:step]
-        if not places:
+    given = zip(axes, starts, ends, steps, strict=True)
+    places = {axis: range(shape[axis])[first:end:step] for axis, first, end, step in given}
+    for axis, found in places.items():
+        if not found:
             raise ExportError(f"nothing is left of axis {axis}")
-        x = picked(node, x, axis % len(shape), list(places))
-    return str(x)
+
+    def build() -> str:
+        y = x
+        for axis, found in places.items():
+            y = picked(node, y, axis, list(found))
+        return str(y)
+
+    if steps == [-1] and len(places[axes[0]]) == shape[axes[0]]:
+        return str(node.see(x, build, "reversed", axes[0]))
+    return build()
 
 
 def gather(node: Any) -> str:

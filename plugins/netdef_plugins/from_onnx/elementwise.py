@@ -26,8 +26,8 @@ def same(node: Any) -> str:
 
 
 def cast(node: Any) -> str:
-    """Between floats, and from what a layer here holds as floats anyway, nothing is done."""
-    if node.attributes["to"] not in FLOATS:
+    """Between floats, of whole numbers, and from what a layer here holds as floats anyway, nothing is done."""
+    if node.attributes["to"] not in FLOATS and not node.is_whole(node.inputs[0]):
         raise ExportError("to whole numbers; blobs of Caffe are floats")
     return str(node.inputs[0])
 

@@ -1,5 +1,7 @@
 """MaxPool and AveragePool as Poolings that round as ONNX does, and the pooling of whole images."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,17 @@ from netdef_plugins.from_onnx.windows import Ints, alike, cut_out, paddings, spr
 MAX, AVE = 0, 1
 DOWN = 1
 """round_mode"""
+EXACT = 1 << 24
+"""So far float32 knows every whole number."""
 
 
-def pooling(node: Any) -> str:
+def pooling(node: Any) -> list[str]:
     x, a = node.inputs[0], node.attributes
     kernel = a["kernel_shape"]
     axes = len(kernel)
     stride, dilation = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
     if any(d != 1 for d in dilation):
         raise ExportError("dilations, which no Pooling of Caffe has")
-    if node.is_read(1):
-        raise ExportError("indices; a Pooling of Caffe keeps those of one channel")
     outside = node.unpadded(x)[1]
     plain, begin, end = paddings(node, x, kernel, stride, dilation)
     average = node.op == "AveragePool"
@@ -31,10 +33,33 @@ def pooling(node: Any) -> str:
     sizes = node.shape(plain)[2:]
     wanted = [_count(*s, a.get("ceil_mode", 0)) for s in zip(sizes, kernel, stride, begin, end, strict=True)]
     pads, before, down = _rounded(sizes, kernel, stride, begin, wanted)
-    y = _layer(node, plain, AVE if average else MAX, kernel, stride, pads, down)
+    y, *mask = _layer(node, plain, AVE if average else MAX, kernel, stride, pads, down, 2 if node.is_read(1) else 1)
     if average:
         y = _corrected(node, y, sizes, kernel, stride, pads, (begin, end, outside), before, wanted)
-    return cut_out(node, y, before, wanted)
+    return [cut_out(node, y, before, wanted), *(_indices(node, cut_out(node, m, before, wanted), plain) for m in mask)]
+
+
+def _indices(node: Any, mask: str, x: str) -> str:
+    """In ONNX the winners' places in all images' planes one after the other, in Caffe in their own."""
+    n, channels, *image = node.shape(x)
+    plane = math.prod(image)
+    first = (np.arange(n * channels, dtype=np.float32) * plane).reshape(n, channels, *[1] * len(image))
+    if n * channels * plane > EXACT or node.attributes.get("storage_order"):
+        raise ExportError(f"indices to {n * channels * plane:,}, or by columns; a blob counts to {EXACT:,}, by rows")
+
+    def build() -> str:
+        return combined(node, mask, node.made_constant(first), multiply=False)
+
+    return str(node.wholly(node.see(node.wholly(mask), build, "in planes", plane)))
+
+
+def remainder(node: Any) -> str:
+    """Mod, where it makes indices of one plane of those of all"""
+    plane = node.weight(1)
+    mask = node.seen(node.inputs[0], "in planes", int(plane.flat[0])) if plane.size == 1 else None
+    if mask is None:
+        raise ExportError("a remainder, but of a pooling's indices by the size of their plane; no layer computes it")
+    return str(mask)
 
 
 def _rounded(sizes: Any, kernel: Ints, stride: Ints, begin: Ints, wanted: Ints) -> tuple[Ints, Ints, bool]:
@@ -71,13 +96,16 @@ def _count(size: int, kernel: int, stride: int, begin: int, end: int, ceil: int)
     return n - (ceil and (n - 1) * stride >= size + begin)
 
 
-def _layer(node: Any, x: str, pool: int, kernel: Ints, stride: Ints, pads: Ints, down: bool) -> str:
+def _layer(
+    node: Any, x: str, pool: int, kernel: Ints, stride: Ints, pads: Ints, down: bool, tops: int
+) -> Sequence[str]:
     options: dict[str, Any] = {"pool": pool} if pool != MAX else {}
     for name, values, default in (("kernel_size", kernel, 0), ("stride", stride, 1), ("pad", pads, 0)):
         stem = name.removesuffix("_size")
         found = spread((name, f"{stem}_h", f"{stem}_w"), values, default)
         options |= {k: v[0] if isinstance(v, list) and len(v) == 1 else v for k, v in found.items()}
-    return str(node.layer("Pooling", x, pooling_param=options | ({"round_mode": DOWN} if down else {})))
+    found = node.layer("Pooling", x, tops=tops, pooling_param=options | ({"round_mode": DOWN} if down else {}))
+    return found if tops > 1 else [found]
 
 
 def _corrected(
@@ -112,4 +140,4 @@ def global_pooling(node: Any) -> str:
 
 
 IMPORTERS = {"MaxPool": pooling, "AveragePool": pooling, "GlobalAveragePool": global_pooling}
-IMPORTERS |= {"GlobalMaxPool": global_pooling}
+IMPORTERS |= {"GlobalMaxPool": global_pooling, "Mod": remainder}
