@@ -47,8 +47,12 @@ def _number(bld, p, row, given, otherwise):
     return splat_value(bld, bld.load(bld.select(given, bld.gep(p, [row]), spare)), VECTOR)
 
 
-def _put_row(bld, sums, ends, row, out, masks):
-    """Stores the sums of one row times its factor, plus its bias, rectified; a NaN stays one."""
+def put_row(bld, sums, ends, row, c, plane, rows, masks):
+    """Stores the sums of one row times its factor, plus its bias, rectified; nothing where it is none of the `rows`. A
+    NaN stays one."""
+    known, none = bld.icmp_signed("<", row, rows), ir.Constant(masks[0].type, None)
+    row, masks = bld.select(known, row, ir.Constant(I64, 0)), [bld.select(known, m, none) for m in masks]
+    out = bld.gep(c, [bld.mul(plane, row)])
     factor, scaled, bias, biased, relu = ends
     f, b = _number(bld, factor, row, scaled, 1.0), _number(bld, bias, row, biased, 0.0)
     never = splat_value(bld, ir.Constant(F32, float("-inf")), VECTOR)
@@ -70,13 +74,13 @@ def _sums(bld, rows, along, b, plane, k, masks):
     return loop.end(multiply_add(bld, [bld.gep(row, [at]) for row in rows], vectors, loop.carried))
 
 
-def _rows(bld, w, across, rows):
-    """Where MR rows of weights begin; the last of the `rows` that exist stands in for those past it."""
+def row_places(bld, p, across, rows, count):
+    """Where `count` rows begin, `across` floats apart; the last of the `rows` that exist stands in for more."""
     last, found = bld.sub(rows, ir.Constant(I64, 1)), []
-    for i in range(MR):
+    for i in range(count):
         here = ir.Constant(I64, i)
         here = bld.select(bld.icmp_signed("<", here, last), here, last)
-        found.append(bld.gep(w, [bld.mul(here, across)]))
+        found.append(bld.gep(p, [bld.mul(here, across)]))
     return found
 
 
@@ -95,14 +99,10 @@ def _make(nv, whole):
             for v in range(nv):
                 masks.append(first_lanes(bld, all_lanes if whole else bld.sub(n, ir.Constant(I64, v * VL))))
             known = ir.Constant(I64, MR) if whole else rows
-            sums = _sums(bld, _rows(bld, w, across, known), along, b, plane, k, masks)
-            ends = factor, _set(bld, scaled), bias, _set(bld, biased), _set(bld, relu)
+            sums = _sums(bld, row_places(bld, w, across, known, MR), along, b, plane, k, masks)
+            ends = factor, truth(bld, scaled), bias, truth(bld, biased), truth(bld, relu)
             for i in range(MR):
-                row, here = ir.Constant(I64, i), masks
-                if not whole:
-                    known, none = bld.icmp_signed("<", row, rows), ir.Constant(masks[0].type, None)
-                    row, here = bld.select(known, row, ir.Constant(I64, 0)), [bld.select(known, m, none) for m in masks]
-                _put_row(bld, sums[i * nv : (i + 1) * nv], ends, row, bld.gep(c, [bld.mul(plane, row)]), here)
+                put_row(bld, sums[i * nv : (i + 1) * nv], ends, ir.Constant(I64, i), c, plane, known, masks)
             return context.get_dummy_value()
 
         p, i = pointer, types.intp
@@ -111,7 +111,7 @@ def _make(nv, whole):
     return tile
 
 
-def _set(bld, flag):
+def truth(bld, flag):
     return bld.icmp_signed("!=", flag, ir.Constant(I64, 0))
 
 

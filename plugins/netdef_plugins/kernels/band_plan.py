@@ -1,0 +1,106 @@
+"""When a convolution is cut into bands, and how."""
+
+import numpy as np
+
+from . import band_weights, bands, threads
+from .band_weights import LINES, ROWS
+from .bands import HALF, Geometry
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, round_up
+from .simd import VL
+
+# Taps of all channels that a result sums over at most, and weights of a group that an update adds to at most.
+DEPTH, WEIGHTS = 256, 4096
+# Floats of copies that leave room in a second-level cache of 1 MB; an update keeps its sums there too. The larger a
+# band, the longer are the rows in which results are written.
+COPIED, COPIED_BY_UPDATE = 128 * 1024, 64 * 1024
+# Results of a band in an update, and shares of the bands that are summed apart: both whatever the thread count is, so
+# that it does not show in a sum.
+RESULTS, SHARES = 4096, 8
+
+
+def suits(channels: int, rows: int, grid: Grid) -> bool:
+    """Whether a pass gains by bands: results leave the registers for good, but pixels are copied for each column, and
+    those around a band twice."""
+    copied, few = channels * len(set(grid.dw)) * grid.qw, channels * len(grid.dh) <= DEPTH or rows <= HALF
+    return few and grid.qh * grid.qw >= 2 * VL and 8 * copied <= COPIED
+
+
+def suits_update(channels: int, rows: int, grid: Grid) -> bool:
+    """Whether an update gains by bands: dy is read as it lies, but each weight is summed in every lane."""
+    return channels * len(grid.dh) * rows <= WEIGHTS and grid.qh * grid.qw >= 2 * VL
+
+
+def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid, across: int,
+                along: int, end: End = PLAIN) -> Plan:  # fmt: skip
+    """The plan of a pass over x[batch, groups * channels, *image] into y[batch, groups * rows, grid.qh, grid.qw];
+    `across` and `along` are the strides of rows and channels in the weights."""
+    wanted = -(-ITEMS_PER_THREAD * threads.count() // (batch * groups))
+    tall = _tall(grid, channels, -(-grid.qh // wanted), COPIED)
+    sizes = {"batch": batch, "groups": groups, "channels": channels, "rows": rows, "across": across, "images": 1}
+    taps = [tap for tap, _ in grid.seen[0]] if grid.seen else range(len(grid.dh))
+    at = [c * along + tap for c in range(channels) for tap in taps]
+    g, table = _table(sizes, image, grid, tall, at, end)
+    return Plan(table, batch * groups * g.bands, g.work * threads.count(), 0)
+
+
+def correlate(x, w, factor, bias, y, plan: Plan) -> None:
+    """Runs the plan of a pass."""
+    work = threads.scratch("work", plan.scratch)
+    threads.run(bands.correlate_band, plan.items, x, w, factor, bias, y, work, plan.table)
+
+
+def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid,
+           biased: bool) -> tuple[Plan, int, int]:  # fmt: skip
+    """The plan of an update, of the bias too if biased; then the items that add shares, and the floats of shares."""
+    tall = _tall(grid, channels, max(1, min(grid.qh, RESULTS // grid.qw)), COPIED_BY_UPDATE)
+    images = 1 if tall < grid.qh else min(batch, RESULTS // (tall * grid.qw) or 1)
+    sizes = {"batch": batch, "groups": groups, "channels": channels, "rows": rows, "across": 0, "images": images}
+    g, table = _table(sizes, image, grid, tall, [], End(biased=biased))
+    parts, tiles = -(-rows // ROWS), -(-(channels * g.taps + biased) // LINES)
+    kept = g.shares * groups * parts * tiles * ROWS * LINES * VL
+    return Plan(table, g.shares * groups, g.work * threads.count(), 0), groups * parts, kept
+
+
+def add_update(dy, x, dw, db, plan: tuple[Plan, int, int]) -> None:
+    """Runs the plan of an update."""
+    (table, items, floats, _), sums, kept = plan
+    work, shares = threads.scratch("work", floats), threads.scratch("weights", kept)
+    threads.run(band_weights.sum_bands, items, x, dy, shares, work, table)
+    threads.run(band_weights.add_bands, sums, dw, db, shares, table)
+
+
+def _tall(grid: Grid, channels: int, most: int, copied: int) -> int:
+    """Rows of results in a band: at most `most`, and no more than make `copied` floats of copies; bands are alike."""
+    while most > 1 and _layout(grid, channels, most)[2]["step"] > copied:
+        most -= 1
+    return -(-grid.qh // -(-grid.qh // most))
+
+
+def _layout(grid: Grid, channels: int, tall: int) -> tuple[list[int], list[int], dict[str, int]]:
+    """The columns of taps, where the line of each tap of each channel begins in the copies, and the copies' sizes; the
+    last line is that of ones."""
+    columns, top = sorted(set(grid.dw)), min(grid.dh)
+    below = [h - top for h in grid.dh]
+    phases, deep = min(grid.sh, max(below) + 1), tall + max(below) // grid.sh
+    size = phases * deep * grid.qw
+    lines = [
+        (c * len(columns) + columns.index(w)) * size + (h % grid.sh * deep + h // grid.sh) * grid.qw
+        for c in range(channels)
+        for h, w in zip(below, grid.dw, strict=True)
+    ]
+    ones = channels * len(columns) * size
+    step = round_up(ones + tall * grid.qw + VL, VL)
+    return columns, [*lines, ones], {"columns": len(columns), "top": top, "phases": phases, "deep": deep, "step": step}
+
+
+def _table(sizes: dict[str, int], image: tuple[int, int], grid: Grid, tall: int, at: list[int],
+           end: End) -> tuple[Geometry, np.ndarray]:  # fmt: skip
+    columns, lines, found = _layout(grid, sizes["channels"], tall)
+    parts = -(-grid.qh // tall)
+    blocks = -(-sizes["batch"] // sizes["images"]) * parts
+    g = Geometry(
+        **sizes, **found, height=image[0], width=image[1], taps=len(grid.dh), qh=grid.qh, qw=grid.qw, sh=grid.sh,
+        sw=grid.sw, tall=tall, bands=parts, shares=min(blocks, -(-SHARES // sizes["groups"])),
+        work=round_up(sizes["images"] * found["step"] + VL, 16), **end._asdict(),
+    )  # fmt: skip
+    return g, np.array([*g, *columns, *at, *lines, *lines[-1:] * LINES], np.int64)
