@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import band_plan, conv_nd, pointwise, threads, winograd_plan
+from . import band_plan, conv_nd, pointwise, steps, threads, winograd_plan
 from . import plan as planning
 from .correlate import correlate_block
 from .plan import End, Grid, Plan, correlation
@@ -35,10 +35,18 @@ def _check(channels: int, w: tuple[int, ...], outputs: int, groups: int, batches
     return w[2:], w[0] // groups
 
 
+def _steps(kernel: Pair, stride: Pair, pad: Pair) -> bool:
+    """Whether some pixels are never met, and the others each by one tap."""
+    return kernel == (1, 1) and pad == (0, 0) and stride != (1, 1)
+
+
 @lru_cache(maxsize=4096)
 def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
+    if _steps(kernel, stride, pad):
+        then = _forward((n, c, *out), weights, given, (1, 1), pad, dilation, groups, end, count)
+        return partial(steps.forward, then=then, steps=stride)
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
         return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, False, end))
@@ -90,6 +98,9 @@ def _corners(kernel: Pair, pad: Pair, dilation: Pair, stride: Pair, image: Pair)
 def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pass:
     n, m, oh, ow = shape
     image, channels, (kernel, _) = given[2:], weights[1], _check(given[1], weights, m, groups, (n, given[0]))
+    if _steps(kernel, stride, pad):
+        then = _backward(shape, weights, (n, given[1], oh, ow), (1, 1), pad, dilation, groups, count)
+        return partial(steps.backward, then=then, steps=stride)
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
