@@ -1,4 +1,4 @@
-"""Convolution with few channels a group and kernels of 3 x 3 or 5 x 5, on planes read where they lie, for float32."""
+"""Convolution with few channels a group and kernels of 3 x 3 to 5 x 5, on planes read where they lie, for float32."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,6 +16,8 @@ CHUNK = 8 * 1024
 # The most channels and outputs of a group that are met plane by plane.
 FEW = 8
 LEAST = np.float32(-np.inf)
+# Sizes of kernels and strides; 4 x 4 with a stride of 2 enlarges images twice, as the backward pass of a convolution.
+KINDS = (3, 1), (3, 2), (4, 2), (5, 1), (5, 2)
 
 
 class Geometry(NamedTuple):
@@ -190,20 +192,18 @@ def named(make, size, step):
     return task(function)
 
 
-forward31, forward32, forward51, forward52 = (named(make_forward, size, step) for size in (3, 5) for step in (1, 2))
-backward31, backward32, backward51, backward52 = (
-    named(make_backward, size, step) for size in (3, 5) for step in (1, 2)
-)
-update31, update32, update51, update52 = (named(make_update, size, step) for size in (3, 5) for step in (1, 2))
-FORWARD = {(3, 1): forward31, (3, 2): forward32, (5, 1): forward51, (5, 2): forward52}
-BACKWARD = {(3, 1): backward31, (3, 2): backward32, (5, 1): backward51, (5, 2): backward52}
-UPDATE = {(3, 1): update31, (3, 2): update32, (5, 1): update51, (5, 2): update52}
+forward31, forward32, forward42, forward51, forward52 = (named(make_forward, *kind) for kind in KINDS)
+backward31, backward32, backward42, backward51, backward52 = (named(make_backward, *kind) for kind in KINDS)
+update31, update32, update42, update51, update52 = (named(make_update, *kind) for kind in KINDS)
+FORWARD = dict(zip(KINDS, (forward31, forward32, forward42, forward51, forward52), strict=True))
+BACKWARD = dict(zip(KINDS, (backward31, backward32, backward42, backward51, backward52), strict=True))
+UPDATE = dict(zip(KINDS, (update31, update32, update42, update51, update52), strict=True))
 
 
 def suits(weights, stride, dilation, group: int) -> bool:
     """Whether it is done here: groups are small, and there are kernels for weights [M, C / group, K, K]."""
     square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
-    return square and (weights[2], stride[0]) in FORWARD and weights[1] <= FEW and weights[0] <= FEW * group
+    return square and (weights[2], stride[0]) in KINDS and weights[1] <= FEW and weights[0] <= FEW * group
 
 
 @lru_cache(maxsize=1024)

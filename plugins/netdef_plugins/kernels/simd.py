@@ -153,6 +153,16 @@ def splat(typingctx, x):
 
 
 @intrinsic
+def first(typingctx, v, n):
+    """The first n lanes, zeros in the others."""
+
+    def codegen(context, bld, signature, args):
+        return bld.select(first_lanes(bld, args[1]), args[0], ir.Constant(VECTOR, None))
+
+    return vec(vec, types.intp), codegen
+
+
+@intrinsic
 def fma(typingctx, a, b, c):
     """a * b + c."""
 
