@@ -97,6 +97,21 @@ class Filters(Layer):
     def bias(self) -> Array | None:
         return self.blobs[1].data if self.param.bias_term else None
 
+    @property
+    def absorbs(self) -> tuple[str, ...]:
+        return ("affine", "rectified") if self.axis == 1 else ("rectified",)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.forward_then(bottom, top, None, False)
+
+    def ending(self, affine: tuple[Array, Array] | None) -> tuple[Array | None, Array | None]:
+        """What becomes of the products: their factor and bias for each output, None for none."""
+        if affine is None:
+            return None, self.bias
+        dtype = self.blobs[0].dtype
+        factor, added = (np.broadcast_to(v, self.param.num_output).astype(dtype) for v in affine)
+        return factor, added if self.bias is None else factor * self.bias + added
+
     def absorbed(self, g: Array, b: Array) -> tuple[Any, list[Array]] | None:
         if self.axis != 1:
             return None
@@ -166,20 +181,10 @@ class Convolution(Filters):
     def scaled(self, w: Array, g: Array) -> Array:
         return w * g.reshape(-1, *[1] * (w.ndim - 1))
 
-    @property
-    def absorbs(self) -> tuple[str, ...]:
-        return ("affine", "rectified") if self.axis == 1 else ("rectified",)
-
-    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.forward_then(bottom, top, None, False)
-
     def forward_then(
         self, bottom: list[Blob], top: list[Blob], affine: tuple[Array, Array] | None, rectified: bool
     ) -> None:
-        w, bias, factor = self.blobs[0].data, self.bias, None
-        if affine is not None:
-            factor, added = (np.broadcast_to(v, self.param.num_output).astype(w.dtype) for v in affine)
-            bias = added if bias is None else factor * bias + added
+        w, (factor, bias) = self.blobs[0].data, self.ending(affine)
         for x, y in zip(bottom, top, strict=True):
             kernels(w).forward(self.images(x.data), w, bias, self.images(y.data), *self.how, rectified, factor)
 
@@ -197,6 +202,20 @@ class Convolution(Filters):
 
     def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
         return sum(volume(shape) for shape in top_shapes) * volume(self.blobs[0].shape[1:])
+
+
+def finish(y: Array, factor: Array | None, bias: Array | None, rectified: bool) -> None:
+    """y[N, C, ...] = factor[C] * y + bias[C] in place, 1 and 0 where they are None, rectified where that is set."""
+    from netdef_plugins.kernels import norm
+
+    norm.scale(y, np.ones(y.shape[1], y.dtype) if factor is None else factor, bias, y, relu=rectified)
+
+
+def add_sums(dy: Array, db: Array) -> None:
+    """db[C] += the sum of dy[N, C, ...] over all but C."""
+    from netdef_plugins.kernels import conv2d
+
+    conv2d.add_bias(dy, db)
 
 
 class Deconvolution(Filters):
@@ -220,13 +239,15 @@ class Deconvolution(Filters):
         by_group = w.reshape(groups, -1, *w.shape[1:])
         return (by_group * g.reshape(groups, 1, outputs, *[1] * (w.ndim - 2))).reshape(w.shape)
 
-    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        w = self.blobs[0].data
+    def forward_then(
+        self, bottom: list[Blob], top: list[Blob], affine: tuple[Array, Array] | None, rectified: bool
+    ) -> None:
+        w, (factor, bias) = self.blobs[0].data, self.ending(affine)
         for x, y in zip(bottom, top, strict=True):
             out = self.images(y.data)
             kernels(w).backward(self.images(x.data), w, out, *self.how)
-            if self.bias is not None:
-                out += self.bias.reshape(-1, *[1] * len(self.window.kernel))
+            if out.size and (bias is not None or rectified):
+                finish(out, factor, bias, rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         w = self.blobs[0].data
@@ -239,8 +260,8 @@ class Deconvolution(Filters):
         for x, y in zip(bottom, top, strict=True):
             dy = self.images(y.diff)
             kernels(dw).update(self.images(x.data), dy, dw, None, *self.how)
-            if self.param.bias_term:
-                self.blobs[1].diff += dy.sum(axis=(0, *range(2, dy.ndim)))
+            if self.param.bias_term and dy.size:
+                add_sums(dy, self.blobs[1].diff)
 
     def macs(self, bottom_shapes: Sequence[Shape], top_shapes: Sequence[Shape]) -> int:
         return sum(volume(shape) for shape in bottom_shapes) * volume(self.blobs[0].shape[1:])

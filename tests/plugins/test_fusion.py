@@ -16,6 +16,10 @@ def convolution(more="", top="a"):
     return layer("Convolution", "x", top, f"convolution_param {{ num_output: 6 kernel_size: 3 pad: 1 {more} }}")
 
 
+def transposed(more=""):
+    return layer("Deconvolution", "x", "a", f"convolution_param {{ num_output: 6 kernel_size: 4 stride: 2 {more} }}")
+
+
 BEHIND = layer("BatchNorm", "a", "a") + layer("Scale", "a", "a", "scale_param { bias_term: true }")
 RELU = layer("ReLU", "a", "a")
 NETS = {
@@ -30,6 +34,9 @@ NETS = {
     "apart": convolution(top="c") + layer("BatchNorm", "c", "n") + layer("Bias", "n", "b") + layer("ReLU", "b", "a"),
     "a leak": convolution() + layer("ReLU", "a", "a", "relu_param { negative_slope: 0.1 }"),
     "normalization first": layer("BatchNorm", "x", "a") + BEHIND + RELU,
+    "transposed": transposed() + BEHIND + RELU,
+    "transposed without a bias": transposed("bias_term: false") + RELU,
+    "transposed in groups": transposed("group: 3") + BEHIND + RELU,
     "product": layer("InnerProduct", "x", "a", "inner_product_param { num_output: 40 }") + RELU,
     "sum": convolution(top="c") + layer("Eltwise", 'c" bottom: "x', "a") + RELU,
 }  # fmt: skip

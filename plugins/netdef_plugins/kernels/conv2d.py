@@ -168,10 +168,10 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
 
 
 def add_bias(dy, db) -> None:
-    """db[M] (or None) += the sum of dy[N, M, OH, OW] over images and pixels."""
+    """db[M] (or None) += the sum of dy[N, M, ...], not empty, over all but M, for any float type."""
     if db is not None:
-        n, m, oh, ow = dy.shape
-        threads.run(sum_channels, m, dy, db, n, m, oh * ow)
+        n, m = dy.shape[:2]
+        threads.run(sum_channels, m, dy, db, n, m, dy.size // (n * m), dtype=dy.dtype)
 
 
 @lru_cache(maxsize=4096)
