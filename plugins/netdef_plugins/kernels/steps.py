@@ -7,6 +7,7 @@ from .gather import part_row
 from .interleave import merge2
 from .native import helper, task, unpack
 from .simd import VL, ZERO, load, shift, splat
+from .tile import own
 
 # Pixels of an item, about.
 ITEM = 16 * 1024
@@ -17,6 +18,8 @@ def take_pixels(job, item, thread):
     """small[plane, i, j] = x[plane, i * sh, j * sw] for some planes."""
     x, small, planes, some, height, width, qh, qw, sh, sw = unpack(job, "aaiiiiiiii")
     for plane in range(item * some, min(planes, (item + 1) * some)):
+        for k in range(0, qh * qw, 16):
+            own(shift(small, plane * qh * qw + k))
         for i in range(qh):
             source = shift(x, (plane * height + i * sh) * width)
             part_row(shift(small, (plane * qh + i) * qw), source, width, 0, sw, 1, qw, 0, ZERO)

@@ -142,11 +142,22 @@ gather_tile, thin_gather_tile = make_gather_tile(NV), make_gather_tile(1)
 listed_tile = make_listed_tile(NV)
 
 
-def prefetch(bld, p):
+def prefetch(bld, p, written=0):
     """Asks for the cache line at p, which may be no memory at all."""
     kind = ir.FunctionType(ir.VoidType(), [p.type, I32, I32, I32])
     fn = cgutils.get_or_insert_function(bld.module, kind, "llvm.prefetch.p0")
-    bld.call(fn, [p, *(ir.Constant(I32, n) for n in (0, 3, 1))])  # to read, to keep close, data
+    bld.call(fn, [p, *(ir.Constant(I32, n) for n in (written, 3, 1))])  # to keep close, data
+
+
+@intrinsic
+def own(typingctx, p):
+    """Asks for the cache line at p, to write to it: another core may hold it, and stores wait one by one."""
+
+    def codegen(context, bld, signature, args):
+        prefetch(bld, args[0], written=1)
+        return context.get_dummy_value()
+
+    return types.void(p), codegen
 
 
 def _strided(mr, nv, place):
