@@ -13,7 +13,7 @@ from netdef.errors import ExportError
 
 ALL, PLAIN = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
 """As users run a model; the same without layouts of its own, of which each value that is asked for is a copy."""
-KINDS = {"tensor(uint8)": np.uint8}
+KINDS: dict[str, Any] = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(int64)": np.int64}
 Run = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from onnx import numpy_helper
 
 from netdef.errors import ExportError, NetdefError
 from netdef.onnx_import.compare import compare
@@ -34,6 +35,9 @@ def imported(path: Path | str, registry: Registry, shapes: dict[str, tuple[int, 
 
 def _one(node: onnx.NodeProto, done: Importing, registry: Registry) -> None:
     what = named(node)
+    if node.op_type == "If" and (condition := done.same.get(node.input[0], node.input[0])) in done.constants:
+        _branch(node, bool(done.constants[condition]), done, registry)
+        return
     try:
         if fold(node, done):
             return
@@ -45,6 +49,16 @@ def _one(node: onnx.NodeProto, done: Importing, registry: Registry) -> None:
         raise e.at(what) from None
     except (KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError) as e:
         raise ExportError(f"{what} is not as ONNX has it: {type(e).__name__}: {e}") from e
+
+
+def _branch(node: onnx.NodeProto, condition: bool, done: Importing, registry: Registry) -> None:
+    """What is taken of an If whose condition is constant, as those are that ask for a shape."""
+    (body,) = (a.g for a in node.attribute if a.name == ("then_branch" if condition else "else_branch"))
+    done.constants |= {tensor.name: numpy_helper.to_array(tensor) for tensor in body.initializer}
+    done.read.update(value.name for value in body.output)
+    for inner in body.node:
+        _one(inner, done, registry)
+    done.same.update((o, done.same.get(v.name, v.name)) for o, v in zip(node.output, body.output, strict=True))
 
 
 def named(node: Any) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from nets import net as built
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from netdef import read, weights
 from netdef import registry as registries
@@ -100,6 +100,31 @@ def test_what_takes_several_operations_comes_back_as_one_layer(tmp_path, layer, 
         assert found.count("LSTM") == 1
     else:
         assert [kind for kind in found if kind not in ("Input", "Split")] == types
+
+
+@pytest.mark.parametrize(("condition", "kind"), [(True, "ReLU"), (False, "TanH")])
+def test_of_a_choice_that_is_made_one_branch_is_taken(tmp_path, condition, kind):
+    one = helper.make_tensor_value_info("b", 1, (1, 2, 4, 4))
+    branches = [helper.make_graph([helper.make_node(op, ["a"], ["b"])], op, [], [one]) for op in ("Relu", "Tanh")]
+    nodes = [
+        helper.make_node("Neg", ["x"], ["a"]),
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(condition))),
+        helper.make_node("If", ["c"], ["d"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("Abs", ["d"], ["y"]),
+    ]
+    onnx.save(model(*nodes), tmp_path / "m.onnx")
+    found = imported(tmp_path / "m.onnx", registries.default()).param.layer
+    assert [layer.type for layer in found] == ["Input", "Power", kind, "AbsVal"]
+
+
+def test_rows_of_a_table_come_back(tmp_path):
+    """The indices are whole numbers in ONNX, and what is tried are rows that are there."""
+    table = numpy_helper.from_array(np.random.default_rng(0).standard_normal((7, 3), np.float32), "table")
+    infos = [helper.make_tensor_value_info("i", 7, (2, 5)), helper.make_tensor_value_info("y", 1, (2, 5, 3))]
+    graph = helper.make_graph([helper.make_node("Gather", ["table", "i"], ["y"])], "g", infos[:1], infos[1:], [table])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "m.onnx")
+    found = imported(tmp_path / "m.onnx", registries.default()).param.layer
+    assert [layer.type for layer in found] == ["Input", "Embed"]
 
 
 def model(*nodes, shape=(1, 2, 4, 4)):

@@ -71,6 +71,7 @@ REFUSED = [
     (Case("Cast", [X], {"to": 7}), "to whole numbers"),
     (Case("Mod", [X, np.float32(2)], {"fmod": 1}), "a remainder, but of a pooling's indices"),
     (Case("TopK", [X, ints(0)], outputs=2), "the 0 largest"),
+    (Case("MaxPool", [(1, 2, 6, 6, 6)], {"kernel_shape": [2, 3, 2]}), "a Pooling of Caffe has one for all axes"),
     (Case("LSTM", [STEPS, r(1, 16, 3), r(1, 16, 4)], {"hidden_size": 4, "clip": 1.0}), "clip, which no LSTM of Caffe"),
     (Case("ConvTranspose", [X, W1], S | {"output_padding": [1, 1]}), "more outputs than a Deconvolution"),
 ]

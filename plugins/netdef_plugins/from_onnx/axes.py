@@ -88,12 +88,31 @@ def cut(node: Any) -> str:
 
 
 def gather(node: Any) -> str:
-    """Of constant places along an axis; a number alone takes the axis away."""
+    """Of constant places along an axis, where a number alone takes the axis away; of rows of a table an Embed."""
+    if node.is_constant(node.inputs[0]) and not node.is_constant(node.inputs[1]):
+        return _embedded(node)
     x, places = node.inputs[0], node.weight(1)
     shape = node.shape(x)
     axis = node.attributes.get("axis", 0) % len(shape)
     y = picked(node, x, axis, (places.reshape(-1) % shape[axis]).tolist())
     return reshaped(node, y, (*shape[:axis], *places.shape, *shape[axis + 1 :]))
+
+
+def _embedded(node: Any) -> str:
+    table, axis = node.constant(node.inputs[0]), node.attributes.get("axis", 0)
+    if table.ndim != 2 or axis:
+        raise ExportError(f"computed places along axis {axis} of {table.ndim}; want rows of a table")
+    options = {"input_dim": len(table), "num_output": table.shape[1], "bias_term": False}
+    return str(node.layer("Embed", node.inputs[1], [table], embed_param=options))
+
+
+def cumulative(node: Any) -> str:
+    """Sums of all numbers so far, by a triangle"""
+    x, a = node.inputs[0], node.attributes
+    axis = int(node.weight(1).flat[0]) % len(node.shape(x))
+    n, itself = node.shape(x)[axis], not a.get("exclusive", 0)
+    triangle = np.tri(n, k=0 if itself else -1)
+    return linear(node, x, axis, triangle.T if a.get("reverse", 0) else triangle)
 
 
 def tile(node: Any) -> str:
@@ -221,4 +240,4 @@ def _padding(size: int, before: int, behind: int, mode: str) -> np.ndarray:
 IMPORTERS = {"Reshape": reshape, "Flatten": flatten, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Transpose": transpose}
 IMPORTERS |= {"Concat": concat, "Split": split, "Slice": cut, "Gather": gather, "Tile": tile, "Expand": expand}
 IMPORTERS |= {"DepthToSpace": depth_to_space, "SpaceToDepth": space_to_depth, "Resize": resize, "Upsample": resize}
-IMPORTERS |= {"Pad": pad}
+IMPORTERS |= {"Pad": pad, "CumSum": cumulative}

@@ -85,6 +85,12 @@ def softsign(node: Any) -> str:
     return eltwise(node, [x, power(node, node.layer("AbsVal", x), shift=1.0, exponent=-1.0)], PROD)
 
 
+def mish(node: Any) -> str:
+    """x tanh(log(1 + e^x))"""
+    x = node.inputs[0]
+    return eltwise(node, [x, node.layer("TanH", node.layer("BNLL", x))], PROD)
+
+
 IMPORTERS = dict.fromkeys(SIMPLE, simple) | dict.fromkeys(POWERS, powers) | {"Identity": same, "Cast": cast}
 IMPORTERS |= {"LeakyRelu": leaky, "Elu": elu, "Selu": selu, "Celu": celu, "PRelu": prelu, "Dropout": dropout}
-IMPORTERS |= {"HardSigmoid": hard_sigmoid, "HardSwish": hard_swish, "Softsign": softsign}
+IMPORTERS |= {"HardSigmoid": hard_sigmoid, "HardSwish": hard_swish, "Softsign": softsign, "Mish": mish}

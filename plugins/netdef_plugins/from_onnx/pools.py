@@ -8,6 +8,7 @@ import numpy as np
 
 from netdef.errors import ExportError
 from netdef_plugins.from_onnx.arithmetic import combined
+from netdef_plugins.from_onnx.forms import reshaped
 from netdef_plugins.from_onnx.reductions import reduced
 from netdef_plugins.from_onnx.windows import Ints, alike, cut_out, paddings, spread
 
@@ -19,8 +20,23 @@ EXACT = 1 << 24
 
 
 def pooling(node: Any) -> list[str]:
-    x, a = node.inputs[0], node.attributes
-    kernel = a["kernel_shape"]
+    """MaxPool, AveragePool; of volumes along one axis alone, that of an image that has the other axes as one."""
+    a, axes = node.attributes, len(node.attributes["kernel_shape"])
+    sides = [a["kernel_shape"], a.get("strides", [1] * axes), *np.reshape(a.get("pads", [0] * 2 * axes), (2, axes))]
+    own = [i for i, side in enumerate(zip(*sides, strict=True)) if side != (1, 1, 0, 0)]
+    if axes < 3 or len(own) != 1 or a.get("auto_pad", b"NOTSET") != b"NOTSET" or node.is_read(1):
+        return _pooled(node, node.inputs[0])
+    x, axis = node.spread_out(node.inputs[0]), own[0] + 2
+    n, *shape = node.shape(x)
+    flat = reshaped(node, x, (n, math.prod(shape[: axis - 1]), shape[axis - 1], math.prod(shape[axis:])))
+    kernel, stride, begin, end = (int(side[axis - 2]) for side in sides)
+    a |= {"kernel_shape": [kernel, 1], "strides": [stride, 1], "pads": [begin, 0, end, 0]}
+    (y,) = _pooled(node, flat)
+    return [reshaped(node, y, (n, *shape[: axis - 1], node.shape(y)[2], *shape[axis:]))]
+
+
+def _pooled(node: Any, x: str) -> list[str]:
+    a, kernel = node.attributes, node.attributes["kernel_shape"]
     axes = len(kernel)
     stride, dilation = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
     if any(d != 1 for d in dilation):
@@ -99,6 +115,8 @@ def _count(size: int, kernel: int, stride: int, begin: int, end: int, ceil: int)
 def _layer(
     node: Any, x: str, pool: int, kernel: Ints, stride: Ints, pads: Ints, down: bool, tops: int
 ) -> Sequence[str]:
+    if len(kernel) > 2 and any(len(set(sides)) > 1 for sides in (kernel, stride, pads)):
+        raise ExportError(f"kernel {kernel}, stride {stride}, pads {pads}; a Pooling of Caffe has one for all axes")
     options: dict[str, Any] = {"pool": pool} if pool != MAX else {}
     for name, values, default in (("kernel_size", kernel, 0), ("stride", stride, 1), ("pad", pads, 0)):
         stem = name.removesuffix("_size")
