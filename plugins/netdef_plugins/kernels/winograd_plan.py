@@ -13,8 +13,8 @@ from .winograd import APART, WM, WN, convolve_block, transform_weights
 from .winograd_few import convolve_rows, see_part
 from .winograd_weights import RUN
 
-# Squares in a block at most, and floats of products at a time, where weights are transformed first.
-SQUARES = 64
+# Points of all squares in a block at most, and floats of products at a time, where weights are transformed first.
+POINTS = 64 * 36
 PRODUCTS = 80 * 1024
 # Squares in a block at most, and channels of the weights met at a time, where squares are seen first.
 SEEN, DEEP = 128, 64
@@ -72,7 +72,8 @@ class Halves(NamedTuple):
 
 def _weights_first(points: int, total: int, groups: int, channels: int, tiles: int) -> Steps:
     fair = round_up(-(-total * groups // (ITEMS_PER_THREAD * threads.count())), WN)
-    size = min(round_up(total, WN), SQUARES, max(fair, 4 * WN))
+    most = max(1, POINTS // (points * WN)) * WN
+    size = min(round_up(total, WN), most, max(fair, 4 * WN))
     blocks, some = -(-total // size), max(1, min(tiles, PRODUCTS // (size * points * WM)))
     kept = groups * points * (tiles * channels + 1) * WM
     return Steps(False, transform_weights, groups * tiles, convolve_block, groups * blocks, kept, size, some, channels,
