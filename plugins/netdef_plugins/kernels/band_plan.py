@@ -8,8 +8,8 @@ from .bands import HALF, Geometry
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, round_up
 from .simd import VL
 
-# Taps of all channels that a result sums over at most, and weights of a group that an update adds to at most.
-DEPTH, WEIGHTS = 256, 4096
+# Taps of all channels that a result sums over at most; channels and weights of a group that an update has at most.
+DEPTH, CHANNELS, WEIGHTS = 256, 8, 4096
 # Floats of copies that leave room in a second-level cache of 1 MB; an update keeps its sums there too. The larger a
 # band, the longer are the rows in which results are written.
 COPIED, COPIED_BY_UPDATE = 128 * 1024, 64 * 1024
@@ -27,7 +27,8 @@ def suits(channels: int, rows: int, grid: Grid) -> bool:
 
 def suits_update(channels: int, rows: int, grid: Grid) -> bool:
     """Whether an update gains by bands: dy is read as it lies, but each weight is summed in every lane."""
-    return channels * len(grid.dh) * rows <= WEIGHTS and grid.qh * grid.qw >= 2 * VL
+    few = channels <= CHANNELS and channels * len(grid.dh) * rows <= WEIGHTS
+    return few and grid.qh * grid.qw >= 2 * VL
 
 
 def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid, across: int,
