@@ -20,7 +20,7 @@ try:
 except ImportError:
     torch = None
 
-# name: batch, channels, height, outputs, kernel, stride, pad, group
+# name: batch, channels, height, outputs, kernel, stride, pad, group, and dilation where it is not 1
 SHAPES = {
     "lenet conv1": (64, 1, 28, 20, 5, 1, 0, 1),
     "lenet conv2": (64, 20, 12, 50, 5, 1, 0, 1),
@@ -58,6 +58,17 @@ SHAPES = {
     "resnet50 res4_a": (8, 1024, 14, 256, 1, 1, 0, 1),
     "resnet50 res5_c": (8, 512, 7, 2048, 1, 1, 0, 1),
     "squeezenet fire2": (8, 64, 55, 16, 1, 1, 0, 1),
+    "vgg conv1_1": (4, 3, 224, 64, 3, 1, 1, 1),
+    "inception conv1": (8, 3, 299, 32, 3, 2, 0, 1),
+    "inception reduction": (8, 288, 35, 384, 3, 2, 0, 1),
+    "squeezenet conv1": (8, 3, 227, 96, 7, 2, 0, 1),
+    "zf conv2": (4, 96, 55, 256, 5, 2, 0, 1),
+    "ssd conv7_2": (8, 128, 10, 256, 3, 2, 1, 1),
+    "mtcnn conv1": (64, 3, 48, 32, 3, 1, 0, 1),
+    "deeplab conv5": (2, 512, 41, 512, 3, 1, 2, 1, 2),
+    "deeplab fc6": (1, 512, 41, 1024, 3, 1, 12, 1, 12),
+    "resnext conv2": (8, 128, 56, 128, 3, 1, 1, 32),
+    "mobilenet conv1": (8, 3, 224, 32, 3, 2, 1, 1),
     "mobilenet depthwise": (8, 128, 56, 128, 3, 1, 1, 128),
     "mobilenet pointwise": (8, 512, 14, 512, 1, 1, 0, 1),
 }
@@ -78,8 +89,8 @@ def quickest(calls, rounds=7, seconds=0.15) -> list[float]:
     return best
 
 
-def ours(x, w, b, y, dx, dw, db, stride, pad, group):
-    s, p, d = (stride, stride), (pad, pad), (1, 1)
+def ours(x, w, b, y, dx, dw, db, stride, pad, group, dilation):
+    s, p, d = (stride, stride), (pad, pad), (dilation, dilation)
     return {
         "forward": lambda: conv2d.forward(x, w, b, y, s, p, d, group),
         "backward": lambda: conv2d.backward(y, w, dx, s, p, d, group),
@@ -87,33 +98,33 @@ def ours(x, w, b, y, dx, dw, db, stride, pad, group):
     }
 
 
-def theirs(x, w, b, y, stride, pad, group, last):
+def theirs(x, w, b, y, stride, pad, group, dilation, last):
     layout = torch.channels_last if last else torch.contiguous_format
     x, w, y = (torch.from_numpy(a).contiguous(memory_format=layout) for a in (x, w, y))
     b = torch.from_numpy(b)
-    size = [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], group
+    size = [stride] * 2, [pad] * 2, [dilation] * 2, False, [0, 0], group
 
     def gradient(mask):
         return torch.ops.aten.convolution_backward(y, x, w, [b.numel()], *size, mask)
 
     return {
-        "forward": lambda: torch.nn.functional.conv2d(x, w, b, stride, pad, 1, group),
+        "forward": lambda: torch.nn.functional.conv2d(x, w, b, stride, pad, dilation, group),
         "backward": lambda: gradient([True, False, False]),
         "update": lambda: gradient([False, True, True]),
     }
 
 
-def report(name, sgemm, batch, channels, height, outputs, kernel, stride, pad, group) -> None:
+def report(name, sgemm, batch, channels, height, outputs, kernel, stride, pad, group, dilation=1) -> None:
     rng = np.random.default_rng(0)
-    out = (height + 2 * pad - kernel) // stride + 1
+    out, how = (height + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1, (stride, pad, group, dilation)
     x, w, b, y = (
         rng.standard_normal(shape, np.float32)
         for shape in ((batch, channels, height, height), (outputs, channels // group, kernel, kernel), (outputs,),
                       (batch, outputs, out, out))
     )  # fmt: skip
     work = 2 * batch * outputs * channels // group * kernel**2 * out**2 / 1e9
-    runs = ours(x, w, b, y.copy(), np.empty_like(x), np.zeros_like(w), np.zeros_like(b), stride, pad, group)
-    rivals = [theirs(x, w, b, y, stride, pad, group, last) for last in (False, True)] if torch else []
+    runs = ours(x, w, b, y.copy(), np.empty_like(x), np.zeros_like(w), np.zeros_like(b), *how)
+    rivals = [theirs(x, w, b, y, *how, last) for last in (False, True)] if torch else []
     line = f"{name:24}{work * 1e3:8.0f} MFLOP"
     for part in ("forward", "backward", "update"):
         best = quickest([runs[part], *(r[part] for r in rivals)])
