@@ -88,6 +88,11 @@ def test_norm(shape, dtype):
     y, dx, mean, var = np.empty_like(x), np.empty_like(x), np.empty_like(g), np.empty_like(g)
     norm.batch(x, y, mean, var, 1e-3)
     norm.batch_backward(dy, y, var, dx, 1e-3)
+    norm.batch(inside := x.copy(), inside, mean, var, 1e-3)
+    np.testing.assert_array_equal(inside, y)
+    norm.scale(inside, g, b, inside, relu=True)
+    norm.scale(y, g, b, outside := np.empty_like(y), relu=True)
+    np.testing.assert_array_equal(inside, outside)
     exact, d = x.astype(float), dy.astype(float)
     std = np.sqrt(exact.var(axes) + 1e-3)[wide]
     want = (exact - exact.mean(axes)[wide]) / std

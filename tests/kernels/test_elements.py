@@ -26,6 +26,9 @@ def test_activations_and_sums(n, dtype):
     close(y, np.where(x > 0, x, 0.1 * x.astype(float)))
     elementwise.relu_backward(dy, x, y, 0.1)
     close(y, np.where(x > 0, dy, 0.1 * dy.astype(float)))
+    for slope in (0.0, 0.1):
+        elementwise.relu_backward(y := dy.copy(), x, y, slope)
+        close(y, np.where(x > 0, dy, np.float64(slope) * dy))
     elementwise.relu(y := x.copy(), y)
     np.testing.assert_array_equal(y, np.maximum(x, 0))
     elementwise.sigmoid(x, y)

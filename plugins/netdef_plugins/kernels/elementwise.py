@@ -3,7 +3,7 @@
 from . import threads
 from .exponential import exp
 from .native import helper, task, unpack
-from .simd import shift
+from .simd import same, shift
 
 # Elements of an item: large enough to hide its dispatch, small enough to share a medium layer.
 CHUNK = 16 * 1024
@@ -41,7 +41,10 @@ def _relu_backward(job, item, thread):
     n, chunk, x, dy, dx, slope = unpack(job, "iiaaar")
     first, n = span(item, n, chunk)
     x, dy, dx = shift(x, first), shift(dy, first), shift(dx, first)
-    if slope == 0:
+    if slope == 0 and same(dx, dy):
+        for i in range(n):
+            dy[i] = dy[i] if x[i] > 0 else 0
+    elif slope == 0:
         for i in range(n):
             dx[i] = dy[i] if x[i] > 0 else 0
     else:

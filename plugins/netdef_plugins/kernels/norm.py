@@ -1,4 +1,8 @@
-"""Normalization of channels by batch or given statistics, and scale with bias: x is seen as [outer, C, inner]."""
+"""Normalization of channels by batch or given statistics, and scale with bias: x is seen as [outer, C, inner].
+
+What needs statistics alone is done channel by channel, each within a second-level cache; all else from begin to end of
+memory, [outer * C] rows of `inner` numbers, of which each gives a part of the sums of its channel.
+"""
 
 import math
 
@@ -6,100 +10,121 @@ import numpy as np
 
 from . import threads
 from .native import helper, task, unpack
-from .simd import shift
+from .simd import same, shift
+
+# Numbers of the rows of an item, about.
+CHUNK = 16 * 1024
 
 
 @helper
-def sum_of(x, outer, stride, n):
-    s = 0.0
-    for o in range(outer):
-        part, line = x[0] * 0, shift(x, o * stride)
-        for i in range(n):
-            part += line[i]
-        s += part
+def sum_of(x, n):
+    s = x[0] * 0
+    for i in range(n):
+        s += x[i]
     return s
 
 
 @helper
-def sums(dy, y, outer, stride, n):
+def sum_of_squares(x, mean, n):
+    s = x[0] * 0
+    for i in range(n):
+        s += (x[i] - mean) * (x[i] - mean)
+    return s
+
+
+@helper
+def sums(dy, y, n):
     """The sum of dy, and that of dy * y."""
-    first = second = 0.0
-    for o in range(outer):
-        a, b = shift(dy, o * stride), shift(y, o * stride)
-        alone = product = dy[0] * 0
-        for i in range(n):
-            alone += a[i]
-            product += a[i] * b[i]
-        first += alone
-        second += product
-    return first, second
+    alone = product = dy[0] * 0
+    for i in range(n):
+        alone += dy[i]
+        product += dy[i] * y[i]
+    return alone, product
 
 
 @helper
-def rectified_sums(dz, z, y, outer, stride, n):
+def rectified_sums(dz, z, y, n):
     """The same for dy = dz where z > 0, else 0."""
-    first = second = 0.0
-    for o in range(outer):
-        a, b, c = shift(dz, o * stride), shift(y, o * stride), shift(z, o * stride)
-        alone = product = dz[0] * 0
-        for i in range(n):
-            d = a[i] if c[i] > 0 else 0
-            alone += d
-            product += d * b[i]
-        first += alone
-        second += product
-    return first, second
+    alone = product = dz[0] * 0
+    for i in range(n):
+        d = dz[i] if z[i] > 0 else 0
+        alone += d
+        product += d * y[i]
+    return alone, product
 
 
 @helper
-def sum_of_squares(x, mean, outer, stride, n):
-    s = 0.0
-    for o in range(outer):
-        part, line = x[0] * 0, shift(x, o * stride)
-        for i in range(n):
-            part += (line[i] - mean) * (line[i] - mean)
-        s += part
-    return s
-
-
-@helper
-def affine(x, y, factor, offset, relu, outer, stride, n):
+def affine(x, y, factor, offset, relu, n):
     """y = factor * x + offset, where relu is set the larger of that and 0; NaN stays NaN."""
-    for o in range(outer):
-        a, b = shift(x, o * stride), shift(y, o * stride)
-        if relu:
-            for i in range(n):
-                v = factor * a[i] + offset
-                b[i] = 0 if v < 0 else v
-        else:
-            for i in range(n):
-                b[i] = factor * a[i] + offset
+    if relu and same(x, y):
+        for i in range(n):
+            v = factor * x[i] + offset
+            x[i] = 0 if v < 0 else v
+    elif relu:
+        for i in range(n):
+            v = factor * x[i] + offset
+            y[i] = 0 if v < 0 else v
+    elif same(x, y):
+        for i in range(n):
+            x[i] = factor * x[i] + offset
+    else:
+        for i in range(n):
+            y[i] = factor * x[i] + offset
+
+
+@helper
+def standardize(x, y, mean, factor, n):
+    """y = (x - mean) * factor."""
+    if same(x, y):
+        for i in range(n):
+            x[i] = (x[i] - mean) * factor
+    else:
+        for i in range(n):
+            y[i] = (x[i] - mean) * factor
 
 
 @task
 def _batch(job, item, thread):
-    x, y, mean, var, outer, channels, n, eps = unpack(job, "aaaaiiir")
-    x, y, stride = shift(x, item * n), shift(y, item * n), channels * n
-    mean[item] = sum_of(x, outer, stride, n) / (outer * n)
-    var[item] = sum_of_squares(x, mean[item], outer, stride, n) / (outer * n)
-    factor = 1 / math.sqrt(var[item] + eps)
-    for o in range(outer):
-        a, b = shift(x, o * stride), shift(y, o * stride)
-        for i in range(n):
-            b[i] = (a[i] - mean[item]) * factor
+    x, y, mean, var, outer, channels, n, some, eps = unpack(job, "aaaaiiiir")
+    for c in range(item * some, min(channels, item * some + some)):
+        total = squares = 0.0
+        for row in range(c, outer * channels, channels):
+            total += sum_of(shift(x, row * n), n)
+        mean[c] = total / (outer * n)
+        for row in range(c, outer * channels, channels):
+            squares += sum_of_squares(shift(x, row * n), mean[c], n)
+        var[c] = squares / (outer * n)
+        factor = 1 / math.sqrt(var[c] + eps)
+        for row in range(c, outer * channels, channels):
+            standardize(shift(x, row * n), shift(y, row * n), mean[c], factor, n)
+
+
+@task
+def _slopes(job, item, thread):
+    """Each row's sums of dy and of dy * y."""
+    rows, some, n, dz, z, y, alone, product, rectified = unpack(job, "iiiaaaaai")
+    for row in range(item * some, min(rows, item * some + some)):
+        a, b, c = shift(dz, row * n), shift(y, row * n), shift(z, row * n)
+        alone[row], product[row] = rectified_sums(a, c, b, n) if rectified else sums(a, b, n)
+
+
+@task
+def _join_slopes(job, item, thread):
+    alone, product, dg, db, rows, channels = unpack(job, "aaaaii")
+    first = second = 0.0
+    for row in range(item, rows, channels):
+        first += product[row]
+        second += alone[row]
+    dg[item], db[item] = first, second
 
 
 @task
 def _batch_backward(job, item, thread):
-    dz, z, g, y, var, dx, dg, db, outer, channels, n, eps, rectified = unpack(job, "aaaaaaaaiiiri")
-    dz, z, y, dx = shift(dz, item * n), shift(z, item * n), shift(y, item * n), shift(dx, item * n)
-    stride, zero = channels * n, var[item] * 0
-    alone, product = rectified_sums(dz, z, y, outer, stride, n) if rectified else sums(dz, y, outer, stride, n)
-    dg[item], db[item] = product, alone
-    first, second = zero + alone / (outer * n), zero + product / (outer * n)
-    factor = g[item] / math.sqrt(var[item] + eps)
-    for o in range(outer):
-        a, b, c, d = shift(dz, o * stride), shift(y, o * stride), shift(z, o * stride), shift(dx, o * stride)
+    rows, some, n, dz, z, y, dx, g, var, dg, db, channels, eps, rectified = unpack(job, "iiiaaaaaaaairi")
+    for row in range(item * some, min(rows, item * some + some)):
+        k, count = row % channels, rows // channels * n
+        a, b, c, d = shift(dz, row * n), shift(y, row * n), shift(z, row * n), shift(dx, row * n)
+        first, second, factor = db[k] / count, dg[k] / count, g[k] / math.sqrt(var[k] + eps)
         if rectified:
             for i in range(n):
                 d[i] = factor * ((a[i] if c[i] > 0 else 0) - first - b[i] * second)
@@ -110,25 +135,36 @@ def _batch_backward(job, item, thread):
 
 @task
 def _scale(job, item, thread):
-    x, g, b, y, outer, channels, n, biased, relu = unpack(job, "aaaaiiiii")
-    offset = b[item] if biased else g[item] * 0
-    affine(shift(x, item * n), shift(y, item * n), g[item], offset, relu, outer, channels * n, n)
+    rows, some, n, x, g, b, y, channels, biased, relu = unpack(job, "iiiaaaaiii")
+    for row in range(item * some, min(rows, item * some + some)):
+        c, a, d = row % channels, shift(x, row * n), shift(y, row * n)
+        offset = b[c] if biased else g[c] * 0
+        affine(a, d, g[c], offset, relu, n)
 
 
-@task
-def _scale_update(job, item, thread):
-    dy, x, dg, db, outer, channels, n, biased = unpack(job, "aaaaiiii")
-    dy, x = shift(dy, item * n), shift(x, item * n)
-    alone, product = sums(dy, x, outer, channels * n, n)
-    dg[item] += product
-    if biased:
-        db[item] += alone
+def _some(rows: int, n: int) -> int:
+    """How many rows of n numbers an item has."""
+    return max(1, min(CHUNK // n, -(-rows // (8 * threads.count()))))
+
+
+def _by_rows(task_, rows: int, n: int, first, *rest) -> None:
+    """Runs a task over rows of n numbers, some of them an item; its job is (rows, some, n, first, *rest)."""
+    some = _some(rows, n)
+    threads.run(task_, -(-rows // some), rows, some, n, first, *rest, dtype=first.dtype)
 
 
 def batch(x, y, mean, var, eps: float) -> None:
     """mean[C] and var[C] of x[N, C, ...] (var over the count), and y = (x - mean) / sqrt(var + eps); y may be x."""
-    n, c = x.shape[:2]
-    threads.run(_batch, c, x, y, mean, var, n, c, x.size // (n * c), float(eps), dtype=x.dtype)
+    outer, c, n = _split(x, mean, 0)
+    some = _some(c, outer * n)
+    threads.run(_batch, -(-c // some), x, y, mean, var, outer, c, n, some, float(eps), dtype=x.dtype)
+
+
+def _sums(dz, y, z, dg, db, outer: int, n: int) -> None:
+    """dg[C] and db[C]: the sums of dy * y and dy, where dy is dz or, z being given, dz where z > 0, else 0."""
+    alone, product = np.empty((2, outer * dg.size), y.dtype)
+    _by_rows(_slopes, outer * dg.size, n, dz, z, y, alone, product, z is not None)
+    threads.run(_join_slopes, dg.size, alone, product, dg, db, outer * dg.size, dg.size, dtype=y.dtype)
 
 
 def batch_backward(dz, y, var, dx, eps: float, g=None, z=None) -> tuple[np.ndarray, np.ndarray]:
@@ -137,11 +173,11 @@ def batch_backward(dz, y, var, dx, eps: float, g=None, z=None) -> tuple[np.ndarr
     Where g[C] is given, dz is the gradient of g y + b, and where z is, that of z = max(0, g y + b). Returns the
     gradients with respect to g and b.
     """
-    n, c = y.shape[:2]
+    outer, c, n = _split(y, var, 0)
     dg, db = np.empty((2, c), y.dtype)
-    g, z, rectified = np.ones_like(dg) if g is None else g, dz if z is None else z, z is not None
-    numbers = n, c, y.size // (n * c), float(eps), rectified
-    threads.run(_batch_backward, c, dz, z, g, y, var, dx, dg, db, *numbers, dtype=y.dtype)
+    _sums(dz, y, z, dg, db, outer, n)
+    g = np.ones_like(dg) if g is None else g
+    _by_rows(_batch_backward, outer * c, n, dz, z, y, dx, g, var, dg, db, c, float(eps), z is not None)
     return dg, db
 
 
@@ -152,13 +188,17 @@ def scale(x, g, b, y, inner: int = 0, relu: bool = False) -> None:
     offsets -mean / std this is BatchNorm with given statistics; applied to dy, without b, it is the backward pass.
     """
     outer, channels, n = _split(x, g, inner)
-    threads.run(_scale, channels, x, g, b, y, outer, channels, n, b is not None, relu, dtype=x.dtype)
+    _by_rows(_scale, outer * channels, n, x, g, b, y, channels, b is not None, relu)
 
 
 def scale_update(dy, x, dg, db, inner: int = 0) -> None:
     """Adds the gradients with respect to g and b to dg and db (or None)."""
-    outer, channels, n = _split(x, dg, inner)
-    threads.run(_scale_update, channels, dy, x, dg, db, outer, channels, n, db is not None, dtype=x.dtype)
+    outer, _, n = _split(x, dg, inner)
+    more, alone = np.empty((2, *dg.shape), dg.dtype)
+    _sums(dy, x, None, more, alone, outer, n)
+    dg += more
+    if db is not None:
+        db += alone
 
 
 def _split(x, g, inner):

@@ -105,6 +105,17 @@ def shift(typingctx, p, n):
 
 
 @intrinsic
+def same(typingctx, a, b):
+    """Whether two pointers are equal. A loop from one to the other gets no vectors where they overlap, so in place it
+    must be written over one of them."""
+
+    def codegen(context, bld, signature, args):
+        return bld.icmp_unsigned("==", *(bld.ptrtoint(p, I64) for p in args))
+
+    return types.boolean(a, b), codegen
+
+
+@intrinsic
 def load(typingctx, p):
     """VL floats from p on."""
 
