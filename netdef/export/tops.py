@@ -27,10 +27,13 @@ def tops(
         if (i, t) in exported.values:
             yield (i, t), exported.values[i, t]
     chosen = exported.selection
-    for k, i in enumerate(sorted([*chosen.layers, *chosen.splits])):
+    order = sorted([*chosen.layers, *chosen.splits])
+    net.reshape(order)
+    net.forward(0, -1)  # blobs get their memory before the first of them is computed: later they would lose it
+    for k, i in enumerate(order):
         watch(k, net.layers[i].name)
         net.layers[i].passes = 0
-        net.forward(i, i)
+        net.forward_layer(i)
         for t in range(len(net.tops[i])):
             if (i, t) in exported.values:
                 yield (i, t), exported.values[i, t]
