@@ -11,8 +11,9 @@ from .native import fields, inlined, task, unpack
 from .simd import VL, ZERO, load, shift, splat, total
 from .strips import ROWS, lanes
 
-# Floats of the planes of an item, about: enough to hide its dispatch.
-CHUNK = 8 * 1024
+# Floats of the planes of an item, about: long ways through memory for whoever fetches ahead. An item of weights goes
+# through all images for them, and has sums to keep.
+LONG, SHORT = 128 * 1024, 8 * 1024
 # The most channels and outputs of a group that are met plane by plane.
 FEW = 8
 LEAST = np.float32(-np.inf)
@@ -207,32 +208,32 @@ def suits(weights, stride, dilation, group: int) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _table(planes, batch, weights, group, image, out, pad, biased, relu, count):
+def _table(planes, chunk, batch, weights, group, image, out, pad, biased, relu, count):
     """The geometry, how many items there are, and floats of scratch."""
-    some = max(1, min(CHUNK // max(image[0] * image[1], out[0] * out[1]), planes // (4 * count)))
+    some = max(1, min(chunk // max(image[0] * image[1], out[0] * out[1]), planes // (4 * count)))
     work = (some * weights[2] * weights[3] + 1) * VL
     sizes = planes, some, batch, group, weights[1], weights[0] // group, *image, *out, *pad, work, biased, relu
     return np.array(Geometry(*sizes), np.int64), -(-planes // some), work * count
 
 
-def _plan(planes: int, x, w, y, pad, biased=False, relu=False):
-    sizes = planes, x.shape[0], w.shape, x.shape[1] // w.shape[1], x.shape[2:], y.shape[2:], tuple(pad), biased, relu
-    return _table(*sizes, threads.count())
+def _plan(planes: int, chunk: int, x, w, y, pad, biased=False, relu=False):
+    group, places = x.shape[1] // w.shape[1], (x.shape[2:], y.shape[2:], tuple(pad))
+    return _table(planes, chunk, x.shape[0], w.shape, group, *places, biased, relu, threads.count())
 
 
 def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
     """As conv2d.forward, where it suits."""
-    table, items, _ = _plan(y.shape[0] * y.shape[1], x, w, y, pad, b is not None, relu)
+    table, items, _ = _plan(y.shape[0] * y.shape[1], LONG, x, w, y, pad, b is not None, relu)
     threads.run(FORWARD[w.shape[2], stride[0]], items, x, w, b, y, table)
 
 
 def backward(dy, w, dx, stride, pad, dilation) -> None:
     """As conv2d.backward, where it suits."""
-    table, items, _ = _plan(dx.shape[0] * dx.shape[1], dx, w, dy, pad)
+    table, items, _ = _plan(dx.shape[0] * dx.shape[1], LONG, dx, w, dy, pad)
     threads.run(BACKWARD[w.shape[2], stride[0]], items, dy, w, dx, table)
 
 
 def update(dy, x, dw, stride, pad, dilation) -> None:
     """As conv2d.update, where it suits, without db."""
-    table, items, floats = _plan(dw.shape[0] * dw.shape[1], x, dw, dy, pad)
+    table, items, floats = _plan(dw.shape[0] * dw.shape[1], SHORT, x, dw, dy, pad)
     threads.run(UPDATE[dw.shape[2], stride[0]], items, dy, x, dw, threads.scratch("work", floats), table)
