@@ -4,14 +4,16 @@ python tests/bench/kernels.py [--batch N] [WORD ...]   only shapes whose name ho
 
 For forward, backward and update: milliseconds, GFLOP/s counted by the plain loops (Winograd's products are fewer, so it
 can pass any peak), and in brackets their share of the machine's sgemm rate: the best product of large square matrices
-so far, by NumPy's BLAS on all cores that the kernels use (netdef.report.timing.sgemm_gflops). --batch 1 is inference.
+so far, by NumPy's BLAS on all cores that the kernels use (netdef.report.timing.sgemm_gflops). Where reading and writing
+the arrays once takes longer than that, as with a channel by itself, the share is of the time that a rectifier needs for
+as many bytes (a sum of them, for update), and an m stands by it. --batch 1 is inference.
 """
 
 import argparse
 import time
 
 import numpy as np
-from netdef_plugins.kernels import conv2d, threads
+from netdef_plugins.kernels import conv2d, elementwise, threads
 
 from netdef.report.timing import sgemm_gflops
 
@@ -67,9 +69,18 @@ SHAPES = {
     "mtcnn conv1": (64, 3, 48, 32, 3, 1, 0, 1),
     "deeplab conv5": (2, 512, 41, 512, 3, 1, 2, 1, 2),
     "deeplab fc6": (1, 512, 41, 1024, 3, 1, 12, 1, 12),
-    "resnext conv2": (8, 128, 56, 128, 3, 1, 1, 32),
     "mobilenet conv1": (8, 3, 224, 32, 3, 2, 1, 1),
-    "mobilenet depthwise": (8, 128, 56, 128, 3, 1, 1, 128),
+    "mobilenet depthwise 112": (8, 32, 112, 32, 3, 1, 1, 32),
+    "mobilenet depthwise 112/2": (8, 64, 112, 64, 3, 2, 1, 64),
+    "mobilenet depthwise 56": (8, 128, 56, 128, 3, 1, 1, 128),
+    "mobilenet depthwise 28": (8, 256, 28, 256, 3, 1, 1, 256),
+    "mobilenet depthwise 14": (8, 512, 14, 512, 3, 1, 1, 512),
+    "mobilenet depthwise 7": (8, 1024, 7, 1024, 3, 1, 1, 1024),
+    "efficientnet depthwise 5x5": (8, 240, 28, 240, 5, 1, 2, 240),
+    "resnext 32 groups of 4": (8, 128, 56, 128, 3, 1, 1, 32),
+    "resnext 32 groups of 8": (8, 256, 28, 256, 3, 1, 1, 32),
+    "shufflenet 3 groups": (8, 240, 28, 60, 1, 1, 0, 3),
+    "fcn upsampling": (8, 21, 64, 21, 4, 2, 1, 21),
     "mobilenet pointwise": (8, 512, 14, 512, 1, 1, 0, 1),
 }
 
@@ -114,6 +125,17 @@ def theirs(x, w, b, y, stride, pad, group, dilation, last):
     }
 
 
+def passes(x, y):
+    """Kernels that do nothing but read or write as many bytes as the three passes must."""
+    half = np.ones((x.size + y.size) // 2, np.float32)
+    other, sums = np.empty_like(half), [np.zeros(a.shape[1], np.float32) for a in (x, y)]
+    return {
+        "forward": lambda: elementwise.relu(half, other),
+        "backward": lambda: elementwise.relu(half, other),
+        "update": lambda: [conv2d.add_bias(a, s) for a, s in zip((x, y), sums, strict=True)],
+    }
+
+
 def report(name, sgemm, batch, channels, height, outputs, kernel, stride, pad, group, dilation=1) -> None:
     rng = np.random.default_rng(0)
     out, how = (height + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1, (stride, pad, group, dilation)
@@ -124,14 +146,16 @@ def report(name, sgemm, batch, channels, height, outputs, kernel, stride, pad, g
     )  # fmt: skip
     work = 2 * batch * outputs * channels // group * kernel**2 * out**2 / 1e9
     runs = ours(x, w, b, y.copy(), np.empty_like(x), np.zeros_like(w), np.zeros_like(b), *how)
+    memory = passes(x, y)
     rivals = [theirs(x, w, b, y, *how, last) for last in (False, True)] if torch else []
-    line = f"{name:24}{work * 1e3:8.0f} MFLOP"
+    line = f"{name:27}{work * 1e3:8.0f} MFLOP"
     for part in ("forward", "backward", "update"):
-        best = quickest([runs[part], *(r[part] for r in rivals)])
-        rate = work / best[0]
-        line += f" | {part[0]} {best[0] * 1e3:6.2f} ms {rate:4.0f} ({rate / sgemm:3.0%})"
+        best = quickest([runs[part], memory[part], *(r[part] for r in rivals)])
+        rate, slow = work / best[0], best[1] > work / sgemm
+        share = (best[1] if slow else work / sgemm) / best[0]
+        line += f" | {part[0]} {best[0] * 1e3:6.2f} ms {rate:4.0f} ({share:3.0%}{'m' if slow else ' '})"
         if rivals:
-            line += f" torch {min(best[1:]) * 1e3:6.2f} x{best[0] / min(best[1:]):4.2f}"
+            line += f" torch {min(best[2:]) * 1e3:6.2f} x{best[0] / min(best[2:]):4.2f}"
     print(line, flush=True)
 
 
