@@ -119,9 +119,10 @@ def test_kernels_stay_within_their_arrays_and_read_nothing_that_was_not_written(
     check(name)
 
 
-def test_small_batches_in_tiles_of_six_rows():
-    """Tiles do not divide an item's rows there: the last one ends behind them."""
+@pytest.mark.parametrize("name", ["small batches", "odd convolutions"])
+def test_kernels_for_eight_lanes_do_so_too(name):
+    """Tiles of six rows do not divide an item's there, and taps outnumber the registers."""
     able = set(host.features().split(","))
     if not able >= {"+avx2", "+fma", "+bmi2"}:
         pytest.skip("a processor without AVX2")
-    check("small batches", **HASWELL)
+    check(name, **HASWELL)
