@@ -58,16 +58,6 @@ def test_an_open_batch_is_compared_at_other_batches():
     assert verify(net, exported).runs == 9
 
 
-def test_what_is_computed_first_is_still_there_when_other_sizes_were_met():
-    """Blobs that grow need other memory; what others hold by then must stay."""
-    text = """
-    layer { name: "small" type: "Input" top: "small" input_param { shape { dim: 1 dim: 4 } } }
-    layer { name: "early" type: "Power" bottom: "small" top: "early" power_param { shift: 1 } }"""
-    late = 'layer { name: "late" type: "Power" bottom: "early" top: "late" power_param { scale: 2 } }'
-    net = built(INPUT + text + CONV + late, 1)
-    assert verify(net, build(net, dynamic=["batch"]), every=True).difference < 1e-5
-
-
 @pytest.mark.parametrize(
     "options",
     [
