@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from netdef_plugins.convolution import Convolution, geometry
+from netdef_plugins.convolution import Convolution
+from netdef_plugins.filters import geometry
 
 from netdef.layer import LayerError, Shape
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (as everybody calls it)
 from torch import Tensor
 
-from netdef_plugins import convolution, pooling
+from netdef_plugins import filters, pooling
 
 Call = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 Form = Callable[[Any, bool], Call]
@@ -72,7 +72,7 @@ def convolve_back(layer: Any, in_place: bool) -> Call:
 
 def _windowed(layer: Any, functions: tuple[Any, ...], how: Callable[[Any], tuple[Any, ...]]) -> Call:
     def call(xs: list[Tensor], ws: list[Tensor]) -> list[Tensor]:
-        axis, window = convolution.geometry(layer.param, tuple(xs[0].shape))
+        axis, window = filters.geometry(layer.param, tuple(xs[0].shape))
         if axis != 1 or not 1 <= len(window.kernel) <= 3:
             raise NotImplementedError(f"channels on axis {axis}, {len(window.kernel)} axes behind it")
         run, bias = functions[len(window.kernel) - 1], ws[1] if len(ws) > 1 else None
