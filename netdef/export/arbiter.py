@@ -6,7 +6,7 @@ where ONNX Runtime still differs, ONNX's own reference computes them in double p
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from netdef.errors import ExportError
 from netdef.export.model import Exported
 from netdef.export.nudge import Nudge
 from netdef.export.piece import Cutter, Piece
-from netdef.export.runtime import opened
+from netdef.export.runtime import Run, inside, opened
 from netdef.export.select import Top
 from netdef.net import Net
 
@@ -36,6 +36,7 @@ class Arbiter:
 
     def __init__(self, net: Net, exported: Exported, file: Path | None, tolerance: float, threads: int):
         self.net, self.exported, self.tolerance, self.threads = net, exported, tolerance, threads
+        self.file = file
         self.cutter, self.nudge = Cutter(exported, file), Nudge(net, exported)
 
     def differences(
@@ -62,11 +63,22 @@ class Arbiter:
                 known[name] = x.copy()
             known = {name: x for name, x in known.items() if name in wanted}
 
+    def whole(self, names: Sequence[str], feed: Mapping[str, Any]) -> Arrays:
+        """What all of the model gives for an input, as it is in its file. Raises ExportError."""
+        return inside(self.exported.model, self.file, names, self.threads)(feed)
+
+    def run(self, piece: Piece, feed: Arrays) -> Arrays:
+        """What a layer's operations give. Raises ExportError."""
+        return self._opened(piece)(feed)
+
+    def _opened(self, piece: Piece) -> Run:
+        return opened(piece.model, piece.constants, piece.gives, self.threads)
+
     def _alone(self, piece: Piece, want: np.ndarray, feed: Arrays) -> float:
         """nan where rounding decides: that of what the layer reads would change as much, or the runtime's own does."""
         (name,) = piece.gives
         try:
-            run = opened(piece.model, piece.constants, piece.gives, self.threads)
+            run = self._opened(piece)
             got = run(feed)[name]
             off = relative(got, want, TINY)
             if off <= self.tolerance:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netdef.distance import Distances
+from netdef.distance import Distances, relative
+from netdef.errors import ExportError
 from netdef.export.arbiter import COARSE, Arbiter
 from netdef.export.chain import Chain
 from netdef.export.model import Exported
@@ -84,7 +85,21 @@ class Pieces:
         noise = self._noise(feed, strays.keys() | {name for name, d in found.items() if self._large(d)})
         found = {name: d for name, d in found.items() if not (self._large(d) and d <= 10 * noise[name])}
         self.comparison.add(self._judged(run, feed, found))
-        self.comparison.add({name: d for name, d in strays.items() if not d <= 10 * noise[name]})
+        strays = {name: d for name, d in strays.items() if not d <= 10 * noise[name]}
+        self.comparison.add({name: d for name, d in strays.items() if not self._rounded(name, feed)})
+
+    def _rounded(self, name: str, feed: Mapping[str, Any]) -> bool:
+        """Whether the whole model's last layer gives for what it reads what it must, and reads what pieces give: then
+        rounding decides, as it does where boxes that overlap by half are thrown out."""
+        piece, values = self.arbiter.cutter.cut([name]), self.chain.values(feed)
+        reads = [read for read in self.comparison.names if read in piece.reads]
+        try:
+            given = {**feed, **self.arbiter.whole([*reads, name], feed)}
+            alone = self.arbiter.run(piece, {read: given[read] for read in piece.reads})
+        except ExportError:
+            return False
+        apart = [relative(given[read], values[read], TINY) for read in reads]
+        return max([*apart, relative(given[name], alone[name], TINY)]) <= COARSE
 
     def _large(self, difference: float) -> bool:
         return not difference <= self.comparison.tolerance

@@ -32,6 +32,13 @@ def session(model: onnx.ModelProto, file: Path | None, names: Sequence[str], thr
     return opened(source, {}, names, threads, ALL)
 
 
+def inside(model: onnx.ModelProto, file: Path | None, names: Sequence[str], threads: int) -> Run:
+    """The same without a check, for values that the model on disk does not give as well; none over 2 GB."""
+    model = model if file is None else onnx.load(str(file), load_external_data=False)
+    with _giving(model, names):
+        return opened(model, {}, names, threads, ALL)
+
+
 def opened(
     source: onnx.ModelProto | bytes | str,
     constants: Mapping[str, np.ndarray],

@@ -10,7 +10,9 @@ from onnx import numpy_helper
 
 from netdef.errors import ExportError
 from netdef.export import build, export_file, file, parity, verify
+from netdef.export.arbiter import Arbiter
 from netdef.export.chain import Chain
+from netdef.export.comparison import Comparison, Pieces
 from netdef.export.nudge import Nudge, nudged
 from netdef.export.piece import Cutter, in_pieces
 from netdef.export.preprocess import Preprocess
@@ -86,6 +88,24 @@ def test_a_file_that_is_not_its_pieces_is_found_out(tmp_path):
     for every in (False, True):
         with pytest.raises(ExportError, match=r"layer 'fc' .* is the first where"):
             verify(net, exported, tmp_path / "m.onnx", every=every)
+
+
+@pytest.mark.parametrize(("name", "rounded"), [("", True), ("one", False), ("fc", False)])
+def test_what_the_whole_model_rounds_is_told_from_what_is_wrong(name, rounded, tmp_path):
+    """Asked where its output is far from that of the pieces, as where rounding throws out another box."""
+    net = built(BRANCHES, TEST)
+    exported = build(net)
+    other = onnx.ModelProto()
+    other.CopyFrom(exported.model)
+    if name:
+        changed(other, f"{name}/0", 1.5)
+    onnx.save(other, tmp_path / "m.onnx")
+    arbiter = Arbiter(net, exported, tmp_path / "m.onnx", 1e-4, 1)
+    values = list(dict.fromkeys(exported.values.values()))
+    chain = Chain(exported, in_pieces(arbiter.cutter, dict.fromkeys(values[1:], 1), 1, ()), 1)
+    pieces = Pieces(Comparison(net, exported, values, 1e-4), chain, arbiter)
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 5), np.float32)
+    assert pieces._rounded("fc", {"data": x}) is rounded
 
 
 def test_values_are_given_up_when_nobody_asks_again():
