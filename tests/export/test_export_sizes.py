@@ -203,6 +203,11 @@ def test_what_is_an_input_was_an_attribute_once(tmp_path, opset):
 def test_an_opset_that_lacks_an_operation_is_refused(tmp_path):
     with pytest.raises(ExportError, match="want 9 to"):
         export_file(built(INPUT + CONV, 1), tmp_path / "m.onnx", opset=3)
+    indices = (
+        'layer { name: "max" type: "Pooling" bottom: "conv" top: "max" top: "at" pooling_param { kernel_size: 2 } }'
+    )
+    with pytest.raises(ExportError, match=r"to opset 9: operation 'max/Mod' \(Mod\) is not the same there"):
+        export_file(built(INPUT + CONV + indices, 1), tmp_path / "m.onnx", opset=9)
     mvn = 'layer { name: "m" type: "MVN" bottom: "conv" top: "m" }'
     net = built(INPUT + CONV + mvn, 1)
     assert export_file(net, tmp_path / "m.onnx", opset=13, every=True).parity.difference < 1e-4
