@@ -12,6 +12,8 @@ from netdef.errors import ExportError, NetdefError
 from netdef.export import build, export_file, verify
 from netdef.export.preprocess import Preprocess, mean_of
 from netdef.export.strip import strip
+from netdef.export.tops import tops
+from netdef.memory import bind
 from netdef.net import Net
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 12 } } }'
@@ -56,6 +58,22 @@ def test_an_open_batch_is_compared_at_other_batches():
     exported = build(net, dynamic=["batch"])
     assert dims(exported) == ["batch", 3, 9, 12] and dims(exported, "output") == ["batch", 5]
     assert verify(net, exported).runs == 9
+
+
+def test_blobs_get_their_memory_before_the_first_of_them_is_computed(monkeypatch):
+    """A plan made anew in the middle of a pass loses what was computed by then, as a detector's priors."""
+    seen, planned = [], []
+    monkeypatch.setattr("netdef.net.bind", lambda net: (planned.append(list(seen)), bind(net)))
+    net = built(INPUT + CONV, 1, plan=True)
+    exported = build(net, dynamic=["batch"])
+    for batch in (7, 2, 9):
+        seen.clear()
+        planned.clear()
+        x = np.full((batch, *net.blobs["data"].shape[1:]), batch, np.float32)
+        for _, name in tops(net, exported, {"data": x}):
+            seen.append(name)
+            np.testing.assert_array_equal(net.blobs["data"].data, x)
+        assert len(seen) > 1 and planned == [["data"]]
 
 
 @pytest.mark.parametrize(
