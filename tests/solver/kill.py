@@ -101,7 +101,8 @@ def ending(solver: Path) -> dict[str, object]:
     state = snapshot.read_state(last)
     left = {f"history {i}": stored.data.tobytes() for i, stored in enumerate(state.history)}
     left |= {name: str(value) for name, value in vars(state).items() if name not in ("history", "learned_net")}
-    models = [last.with_name(last.name.replace("solverstate", "caffemodel")), *solver.parent.glob("*_best.caffemodel*")]
+    best = solver.parent.glob("run_best.caffemodel*")  # what a kill left half written begins with a dot
+    models = [last.with_name(last.name.replace("solverstate", "caffemodel")), *best]
     for model in models:
         blobs = [(layer.name, i, blob) for layer in weights.read(model) for i, blob in enumerate(layer.blobs)]
         left |= {f"{model.name}: {name} {i}": blob.data.tobytes() for name, i, blob in blobs}
