@@ -74,20 +74,39 @@ def masked_load(bld, p, mask, others=None):
 
 
 def masked_store(bld, p, value, mask):
-    where = vector_at(bld, p)
-    kind = ir.FunctionType(ir.VoidType(), [VECTOR, where.type, I32, MASK])
-    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.store.v{VL}f32.p0")
-    bld.call(fn, [value, where, ir.Constant(I32, 4), mask])
+    """The lanes of the mask from p on; memory beside them is not touched."""
+    _store_lanes(bld, p, value, mask, "f32", 4)
 
 
 def byte_store(bld, p, value, mask):
     """Stores the lanes of the mask, numbers from -1 (which becomes 255) to 254, as bytes."""
-    kind = ir.VectorType(ir.IntType(8), VL)
-    where = bld.bitcast(p, kind.as_pointer())
-    store = ir.FunctionType(ir.VoidType(), [kind, where.type, I32, MASK])
-    fn = cgutils.get_or_insert_function(bld.module, store, f"llvm.masked.store.v{VL}i8.p0")
-    value = bld.trunc(bld.fptosi(value, ir.VectorType(I32, VL)), kind)
-    bld.call(fn, [value, where, ir.Constant(I32, 1), mask])
+    value = bld.trunc(bld.fptosi(value, ir.VectorType(I32, VL)), ir.VectorType(ir.IntType(8), VL))
+    _store_lanes(bld, p, value, mask, "i8", 1)
+
+
+def _store_lanes(bld, p, value, mask, lane, align):
+    """In one instruction with AVX-512. AVX2 has one too; with it a channel's 3 x 3 kernel takes up to three times as
+    long on an AMD processor."""
+    if VL < 16:
+        return _store_parts(bld, p, value, mask, align)
+    where = bld.bitcast(p, value.type.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [value.type, where.type, I32, MASK])
+    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.store.v{VL}{lane}.p0")
+    bld.call(fn, [value, where, ir.Constant(I32, align), mask])
+
+
+def _store_parts(bld, p, value, mask, align):
+    """All lanes at once if the mask has all of them, as most have; none if it has none; else each half so."""
+    n = value.type.count
+    bits, half = bld.bitcast(mask, ir.IntType(n)), ir.VectorType(I32, n // 2)
+    with bld.if_else(bld.icmp_unsigned("==", bits, ir.Constant(bits.type, -1))) as (whole, some):
+        with whole:
+            bld.store(value, bld.bitcast(p, value.type.as_pointer()), align=align)
+        with some, bld.if_then(bld.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))):
+            for first in (0, n // 2) if n > 1 else ():
+                lanes = ir.Constant(half, list(range(first, first + n // 2)))
+                part, known = (bld.shuffle_vector(v, v, lanes) for v in (value, mask))
+                _store_parts(bld, bld.gep(p, [ir.Constant(I64, first)]), part, known, align)
 
 
 def fma_function(module):
