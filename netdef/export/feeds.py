@@ -1,6 +1,6 @@
 """Inputs for a net and its model that tell right from wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -22,21 +22,27 @@ def random_feeds(net: Net, exported: Exported, seed: int = 1) -> Iterator[Arrays
     extremes = ((1, 0), (0, 0), (60, 120), (1e-3, 0), (1e3, 0))
     for sizes, kinds in [(own, extremes), *((sizes, extremes[:3:2]) for sizes in exported.sizes)]:
         with at(net, exported.selection, sizes):
-            samples = [{n: _sampled(net, exported, t, rng) for n, t in exported.inputs.items()} for _ in kinds]
-        for (scale, shift), sampled in zip(kinds, samples, strict=True):
+            chosen = exported.selection.layers, exported.selection.bottoms
+            samples = [{n: sampled(net, *chosen, t, rng) for n, t in exported.inputs.items()} for _ in kinds]
+        for (scale, shift), wanted in zip(kinds, samples, strict=True):
             feed = {n: _draw(rng, exported, n, sizes[top], scale, shift) for n, top in exported.inputs.items()}
-            yield feed | {name: x for name, x in sampled.items() if x is not None}
+            yield feed | {name: x for name, x in wanted.items() if x is not None}
 
 
-def _sampled(net: Net, exported: Exported, top: Top, rng: np.random.Generator) -> np.ndarray | None:
-    """What the first layer that cares wants of a value that it reads, as it is or in another shape."""
-    for i in exported.selection.layers:
-        for j, read in enumerate(exported.selection.bottoms[i]):
+def sampled(
+    net: Net, layers: Sequence[int], bottoms: Sequence[Sequence[Top]], top: Top, rng: np.random.Generator
+) -> np.ndarray | None:
+    """What the first of the layers that cares wants of a value that it reads, as it is or in another shape.
+
+    bottoms[i] are the tops that layer i of the net reads, splits left out.
+    """
+    for i in layers:
+        for j, read in enumerate(bottoms[i]):
             if read != top:
                 continue
             x = net.layers[i].sample(j, [b.shape for b in net.bottoms[i]], rng)
             if x is None and "data" in net.layers[i].shares:
-                x = _sampled(net, exported, (i, 0), rng)
+                x = sampled(net, layers, bottoms, (i, 0), rng)
             if x is not None:
                 return np.asarray(x, np.float32).reshape(net.bottoms[i][j].shape)
     return None

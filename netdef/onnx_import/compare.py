@@ -9,8 +9,9 @@ from onnx import TensorProto
 
 from netdef.distance import Distances
 from netdef.errors import ExportError
+from netdef.export.feeds import sampled
 from netdef.export.runtime import session
-from netdef.export.select import Top, Wires, wires
+from netdef.export.select import wires
 from netdef.net import Net
 from netdef.registry import Registry
 from netdef.surgery import Operated
@@ -61,12 +62,12 @@ def _said(got: np.ndarray, want: np.ndarray, off: float) -> str:
 def _feeds(net: Net, model: onnx.ModelProto) -> Iterable[dict[str, Any]]:
     """Numbers about 0, small and large; of images of bytes, bytes; what layers want of an input, such as regions."""
     rng = np.random.default_rng(1)
-    w = wires(net)
+    layers, w = range(len(net.layers)), wires(net)
     kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     for scale in (1, 100):
         found: dict[str, Any] = {}
         for name in net.inputs:
-            wanted = _sampled(net, w, w.last[name], rng)
+            wanted = sampled(net, layers, w.bottoms, w.last[name], rng)
             if wanted is not None:
                 found[name] = wanted
             elif kinds[name] == TensorProto.UINT8:
@@ -77,14 +78,3 @@ def _feeds(net: Net, model: onnx.ModelProto) -> Iterable[dict[str, Any]]:
                 kind = TensorProto.DataType.Name(kinds[name]).lower()
                 raise ExportError(f"input '{name}' is of {kind}; want float32, or uint8 for an image")
         yield found
-
-
-def _sampled(net: Net, w: Wires, top: Top, rng: np.random.Generator) -> np.ndarray | None:
-    """What the first layer that cares wants of a value, as it is or in another shape."""
-    blob = net.tops[top[0]][top[1]]
-    for i in w.readers[top]:
-        x = net.layers[i].sample(w.bottoms[i].index(top), [b.shape for b in net.bottoms[i]], rng)
-        x = _sampled(net, w, (i, 0), rng) if x is None and "data" in net.layers[i].shares else x
-        if x is not None:
-            return np.asarray(x, np.float32).reshape(blob.shape)
-    return None
