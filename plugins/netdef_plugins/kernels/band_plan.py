@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import band_weights, bands, threads
+from . import band_weights, threads
 from .band_weights import LINES, ROWS
 from .bands import HALF, Geometry
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, round_up
@@ -41,13 +41,7 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     taps = [tap for tap, _ in grid.seen[0]] if grid.seen else range(len(grid.dh))
     at = [c * along + tap for c in range(channels) for tap in taps]
     g, table = _table(sizes, image, grid, tall, at, end)
-    return Plan(table, batch * groups * g.bands, g.work * threads.count(), 0)
-
-
-def correlate(x, w, factor, bias, y, plan: Plan) -> None:
-    """Runs the plan of a pass."""
-    work = threads.scratch("work", plan.scratch)
-    threads.run(bands.correlate_band, plan.items, x, w, factor, bias, y, work, plan.table)
+    return Plan(table, batch * groups * g.bands, g.work * threads.count())
 
 
 def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid,
@@ -59,12 +53,12 @@ def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, 
     g, table = _table(sizes, image, grid, tall, [], End(biased=biased))
     parts, tiles = -(-rows // ROWS), -(-(channels * g.taps + biased) // LINES)
     kept = g.shares * groups * parts * tiles * ROWS * LINES * VL
-    return Plan(table, g.shares * groups, g.work * threads.count(), 0), groups * parts, kept
+    return Plan(table, g.shares * groups, g.work * threads.count()), groups * parts, kept
 
 
 def add_update(dy, x, dw, db, plan: tuple[Plan, int, int]) -> None:
     """Runs the plan of an update."""
-    (table, items, floats, _), sums, kept = plan
+    (table, items, floats), sums, kept = plan
     work, shares = threads.scratch("work", floats), threads.scratch("weights", kept)
     threads.run(band_weights.sum_bands, items, x, dy, shares, work, table)
     threads.run(band_weights.add_bands, sums, dw, db, shares, table)

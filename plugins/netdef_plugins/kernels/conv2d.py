@@ -7,7 +7,9 @@ import numpy as np
 
 from . import band_plan, conv_nd, pointwise, steps, threads, winograd_plan
 from . import plan as planning
+from .bands import correlate_band
 from .correlate import correlate_block
+from .native import Task
 from .plan import End, Grid, Plan, correlation
 from .weights import add_shares, sum_channels, sum_share
 
@@ -15,10 +17,10 @@ Pair = tuple[int, int]
 Pass = Callable[..., None]  # of x, w, factor, bias and y; dy, w, None, None and dx; or dy, x, dw and db
 
 
-def correlate(x, w, factor, bias, y, plan: Plan) -> None:
-    """Runs the plan of a direct convolution."""
+def correlate(x, w, factor, bias, y, task: Task, plan: Plan) -> None:
+    """Runs the plan of a direct convolution, by blocks of pixels or by bands."""
     work = threads.scratch("work", plan.scratch)
-    threads.run(correlate_block, plan.items, x, w, factor, bias, y, work, plan.table)
+    threads.run(task, plan.items, x, w, factor, bias, y, work, plan.table)
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -55,9 +57,9 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     grid, taps = Grid(*out, *stride, *_taps(kernel, pad, dilation)), kernel[0] * kernel[1]
     if band_plan.suits(c // groups, rows, grid):
         plan = band_plan.correlation(n, groups, c // groups, rows, (h, w), grid, c // groups * taps, taps, end)
-        return partial(band_plan.correlate, plan=plan)
+        return partial(correlate, task=correlate_band, plan=plan)
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, c // groups * taps, taps, end)
-    return partial(correlate, plan=plan)
+    return partial(correlate, task=correlate_block, plan=plan)
 
 
 def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1,
@@ -110,9 +112,9 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
     grid, taps = _corners(kernel, pad, dilation, stride, image), kernel[0] * kernel[1]
     if stride == (1, 1) and band_plan.suits(m // groups, channels, grid):
         plan = band_plan.correlation(n, groups, m // groups, channels, (oh, ow), grid, taps, channels * taps)
-        return partial(band_plan.correlate, plan=plan)
+        return partial(correlate, task=correlate_band, plan=plan)
     plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid, taps, channels * taps)
-    return partial(correlate, plan=plan)
+    return partial(correlate, task=correlate_block, plan=plan)
 
 
 def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:
@@ -147,7 +149,7 @@ def _update_by_squares(dy, x, dw, db, plan) -> None:
 
 def _update_by_pixels(dy, x, dw, db, plan: tuple[Plan, int, int]) -> None:
     """Shares of the pixels, then the sum of the shares where there are several."""
-    (table, items, floats, _), sums, kept = plan
+    (table, items, floats), sums, kept = plan
     work, shares = threads.scratch("work", floats), threads.scratch("weights", kept)
     threads.run(sum_share, items, x, dy, dw, db, shares, work, table)
     if kept:

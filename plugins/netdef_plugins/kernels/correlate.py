@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .gather import clear, find_runs, merge_row, pack_panels, pad_channels
+from .gather import clear, find_runs, merge_row, pack_panels, pad_channels, rows_met
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
 from .tile import MR, NR, listed_tile
@@ -124,11 +124,8 @@ def locate(g, first, last, runs):
     if g.plain:
         return find_runs(first, last, g.qh, g.qw, image, row, 1, 0, NR, runs), 0, 0
     length = g.phases * g.pitch
-    n0 = first // (g.qh * g.qw)
-    begin = first // g.qw % g.qh * g.sh
-    rest = g.tall - (g.qh - 1) * g.sh
-    end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * g.sh + rest
-    start = (n0 * g.tall + begin) * length
+    begin, end = rows_met(first, last, g.qh, g.qw, g.sh, g.tall)
+    start = (first // (g.qh * g.qw) * g.tall + begin) * length
     return find_runs(first, last, g.qh, g.qw, g.tall * length, g.sh * length, 1, start, NR, runs), begin, end
 
 

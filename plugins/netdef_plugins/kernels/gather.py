@@ -98,6 +98,15 @@ def pad_channels(dst, src, channels, height, width, image, tall, top, left, step
 
 
 @helper
+def rows_met(first, last, height, width, step, tall):
+    """The virtual rows, `tall` an image and `step` for each row of a grid of height x width, that the places first ..
+    last - 1 of the grid meet: the first and the last + 1, counted from the first place's image on."""
+    n0, rest = first // (height * width), tall - (height - 1) * step
+    end = ((last - 1) // (height * width) - n0) * tall + (last - 1) // width % height * step + rest
+    return first // width % height * step, end
+
+
+@helper
 def copy_lines(dst, src, channels, plane, taps, offsets, n):
     """Row (c, t) of dst, rows being NR apart, gets n <= NR floats of channel c from offsets[t] on."""
     for c in range(channels):

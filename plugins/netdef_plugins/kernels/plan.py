@@ -47,7 +47,6 @@ class Plan(NamedTuple):
     table: np.ndarray
     items: int
     scratch: int
-    tiles: int
 
 
 def round_up(n: int, unit: int) -> int:
@@ -109,7 +108,7 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     known = [n for k, one in enumerate(seen) for n in (len(one), sum(map(len, seen[:k])))]
     offsets = tap_offsets(grid, plain, width, phases, pitch)
     table = np.array([*geometry, *offsets, *known, *(place for one in seen for tap in one for place in tap)], np.int64)
-    return Plan(table, blocks * groups * -(-tiles // part), work * threads.count(), tiles)
+    return Plan(table, blocks * groups * -(-tiles // part), work * threads.count())
 
 
 # Shares of the pixels that are summed apart where there are few weights: fixed, so that no thread count shows in a sum.
@@ -152,7 +151,7 @@ def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, 
     )  # fmt: skip
     offsets = tap_offsets(grid._replace(sw=1), plain, width, 1, pitch)
     places = groups * bands * parts
-    plan = Plan(np.array([*geometry, *offsets], np.int64), shares * places, work * threads.count(), 0)
+    plan = Plan(np.array([*geometry, *offsets], np.int64), shares * places, work * threads.count())
     return plan, places * lines // MR, shares * places * kept if shares > 1 else 0
 
 

@@ -166,7 +166,7 @@ def plan(batch: int, groups: int, channels: int, rows: int, plane: int, backward
     across, along = (1, rows) if backward else (channels, 1)
     table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
                      part=part, run=run, across=across, along=along, **end._asdict())  # fmt: skip
-    return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), 0, tiles)
+    return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), 0)
 
 
 def multiply(x, w, factor, bias, y, plan: Plan) -> None:

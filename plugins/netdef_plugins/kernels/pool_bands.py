@@ -77,6 +77,12 @@ def seen_by(g, first, last):
     return top, max(top, reach(last - 1, g.sh, g.ph, g.kh, g.h)[1])
 
 
+@helper
+def holding(pixel, stride, pad, kernel, size):
+    """The windows along an axis that hold a pixel, first and last + 1."""
+    return max(0, (pixel + pad - kernel + stride) // stride), min(size, (pixel + pad) // stride + 1)
+
+
 def rows_of(made: int, width: int, read, most: int) -> int:
     """How many of `made` rows of `width` pixels an item makes, where n rows read read(n) of `most` pixels."""
     rows = made
@@ -100,7 +106,6 @@ def plan(shape, out, kernel, stride, pad, backward: bool) -> tuple[np.ndarray, i
     made_at = (read(rows) * other + VL) * VL
     notes_at = made_at + (2 * rows * width + VL) * VL
     work = notes_at + 2 * (read(rows) + 1) * max(w, ow) * VL
-    first, last = (j + pad[1] - kw + 1 for j in range(w)), (j + pad[1] for j in range(w))
-    holding = [end for i, j in zip(first, last, strict=True) for end in (max(0, -(-i // sw)), min(ow, j // sw + 1))]
+    across = [end for j in range(w) for end in holding.py_func(j, sw, pad[1], kw, ow)]
     sizes = Planes(n * c, h, w, oh, ow, kh, kw, sh, sw, *pad, bands, rows, made_at, notes_at, work)
-    return np.array([*sizes, *holding], np.int64), -(-n * c // VL) * bands, work
+    return np.array([*sizes, *across], np.int64), -(-n * c // VL) * bands, work

@@ -5,7 +5,7 @@ import numpy as np
 from . import threads
 from .native import helper, task, unpack
 from .pool2d import Pair, reach
-from .pool_bands import band_of, collect, collect_bytes, plan, planes, seen_by, spread
+from .pool_bands import band_of, collect, collect_bytes, holding, plan, planes, seen_by, spread
 from .simd import ONE, VL, ZERO, keep_larger, load, shift, splat, store
 
 
@@ -121,12 +121,6 @@ def average_planes(job, item, thread):
             mean = sum_across(line, left, right) / splat(np.float32(tall * wide))
             store(shift(means, ((o - first) * g.ow + i) * VL), mean)
     collect(means, (last - first) * g.ow, shift(y, p * g.oh * g.ow), g.oh * g.ow, g.planes - p, first * g.ow)
-
-
-@helper
-def holding(pixel, stride, pad, kernel, size):
-    """The windows along an axis that hold a pixel, first and last + 1."""
-    return max(0, (pixel + pad - kernel + stride) // stride), min(size, (pixel + pad) // stride + 1)
 
 
 @helper

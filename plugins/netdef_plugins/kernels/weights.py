@@ -5,7 +5,7 @@ Channels of dy stand in the vectors and pixels of x are read where they lie, so 
 
 from typing import NamedTuple
 
-from .gather import find_runs, pad_channels
+from .gather import find_runs, pad_channels, rows_met
 from .native import fields, helper, task, unpack
 from .simd import VL, ZERO, integers, load, shift, splat, store
 from .tile import MR, NR, gather_tile, thin_gather_tile
@@ -64,11 +64,8 @@ def turn_block(dy, plane, rows, runs, count, out, size):
 @helper
 def place_pixels(g, first, last, at):
     """at[p]: where pixel p lies in x or its padded copy. Returns the copy's first and last virtual row."""
-    n0 = first // (g.qh * g.qw)
-    begin = first // g.qw % g.qh * g.sh
-    rest = g.tall - (g.qh - 1) * g.sh
-    end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * g.sh + rest
-    image, row, start = g.tall * g.pitch, g.sh * g.pitch, (n0 * g.tall + begin) * g.pitch
+    begin, end = rows_met(first, last, g.qh, g.qw, g.sh, g.tall)
+    image, row, start = g.tall * g.pitch, g.sh * g.pitch, (first // (g.qh * g.qw) * g.tall + begin) * g.pitch
     if g.plain:
         image, row, start = g.groups * g.channels * g.height * g.width, g.sh * g.width, 0
     q = first

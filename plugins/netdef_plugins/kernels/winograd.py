@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .gather import find_runs, pad_channels
+from .gather import find_runs, pad_channels, rows_met
 from .interleave import merge4
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first
@@ -104,8 +104,7 @@ def see_block(g, x, begin_c, end_c, first, last, work, seen):
     padded = shift(work, g.padded_at)
     panels = (last - first + WN - 1) // WN
     n0 = first // (g.qh * g.qw)
-    begin = first // g.qw % g.qh * 4
-    end = ((last - 1) // (g.qh * g.qw) - n0) * g.tall + (last - 1) // g.qw % g.qh * 4 + g.n
+    begin, end = rows_met(first, last, g.qh, g.qw, 4, g.tall)
     image, row, point = g.groups * g.channels * g.height * g.width, 4 * g.pitch, (panels * g.channels + 1) * WN
     start = (n0 * g.tall + begin) * row
     count = find_runs(first, last, g.qh, g.qw, g.tall * row, 4 * row, 1, start, WN, runs)

@@ -132,7 +132,7 @@ UPDATED = 16 * 1024
 
 def update(kernel: int, batch: int, groups: int, channels: int, rows: int, image: tuple[int, int],
            out: tuple[int, int], pad: tuple[int, int]) -> tuple[Plan, int, int]:  # fmt: skip
-    """The plan of an update; then the items that add shares, and the floats that shares are kept in."""
+    """The plan of an update; then the items that add shares (0 where there is one), and the floats they are kept in."""
     n, qh, qw, panels = kernel + 3, -(-out[0] // 4), -(-out[1] // 4), -(-rows // WN)
     tiles, total = -(-channels // WM), squares(batch, out)
     parts = -(-channels // CHANNELS)
@@ -154,13 +154,13 @@ def update(kernel: int, batch: int, groups: int, channels: int, rows: int, image
     )  # fmt: skip
     items = shares * groups * parts
     kept = (items if shares > 1 else threads.count()) * n * n * some * panels * WM * WN
-    plan = Plan(np.array(geometry, np.int64), items, work * threads.count(), shares)
-    return plan, groups * parts, kept
+    plan = Plan(np.array(geometry, np.int64), items, work * threads.count())
+    return plan, groups * parts if shares > 1 else 0, kept
 
 
 def add_update(dy, x, dw, plan: Plan, sums: int, kept: int) -> None:
     """Runs the plan of an update."""
     work, shares = threads.scratch("work", plan.scratch), threads.scratch("weights", kept)
     threads.run(winograd_weights.sum_share, plan.items, x, dy, dw, shares, work, plan.table)
-    if plan.tiles > 1:
+    if sums:
         threads.run(winograd_weights.add_shares, sums, dw, shares, work, plan.table)
