@@ -187,8 +187,8 @@ class Recurrent(Layer):
             static = recurrent_onnx.linear(graph, more.pop(0), wide[1:], graph.weight(self, 2))
             a = graph.op("Add", [a, static])
         begin = [recurrent_onnx.reshaped(graph, s, state) for s in more]
-        zero = graph.op("Expand", [graph.const(np.float32(0)), graph.joined(state)])
-        begin = begin or [zero] * self.states
+        if not begin:
+            begin = [graph.op("Expand", [graph.const(np.float32(0)), graph.joined(state)])] * self.states
         w = graph.weight(self, self.hidden)
 
         def step(a: str, cont: str, old: list[str]) -> list[str]:

@@ -30,10 +30,11 @@ class Rearrangement(ParameterFree):
         moved[...] = top[0].diff.reshape(moved.shape)
 
     def to_onnx(self, graph, inputs):
-        finer, axes = self.order(graph.sizes(inputs[0]))
+        shape = graph.sizes(inputs[0])
+        finer, axes = self.order(shape)
         x = graph.op("Reshape", [inputs[0], graph.joined(finer)])
         x = graph.op("Transpose", [x], perm=axes)
-        return [graph.op("Reshape", [x, graph.joined(self.sizes(graph.sizes(inputs[0])))])]
+        return [graph.op("Reshape", [x, graph.joined(self.sizes(shape))])]
 
 
 class ShuffleChannel(Rearrangement):
