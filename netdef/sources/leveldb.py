@@ -30,6 +30,7 @@ class Database:
                 self.count = sum(1 for _ in keys)
         except (plyvel.Error, OSError) as e:
             raise SourceError(f"{path} cannot be read as LevelDB: {e}") from None
+        self.close = self.db.close
 
 
 _database = Shared(Database)

@@ -35,6 +35,7 @@ class Environment:
             self._whole(file)
         except lmdb.Error as e:
             raise SourceError(f"{path} cannot be read as LMDB: {_reason(e)}") from None
+        self.close = self.env.close
 
     def _whole(self, file: Path) -> None:
         """A page past the end of the file would kill the process (SIGBUS), so ask for the size first."""

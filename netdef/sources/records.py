@@ -74,16 +74,28 @@ class Records:
 
 
 class Shared:
-    """Open databases by path, so that several readers in one process share one: LMDB and LevelDB refuse a second."""
+    """Open databases by path, so that several readers in one process share one: LMDB and LevelDB refuse a second.
+
+    A database is closed when its last reader lets go, in whichever thread that is; who asks for it meanwhile gets it
+    opened anew. For that, what `open` gives has a `close`, callable more than once, that does not hold the giver.
+    """
 
     def __init__(self, open: Callable[[Path], Any]):
-        self._open, self._lock = open, threading.Lock()
-        self._kept: weakref.WeakValueDictionary[Path, Any] = weakref.WeakValueDictionary()
+        self._open = open
+        self._lock = threading.RLock()  # a collection may drop one database while another is being opened
+        self._kept: dict[Path, tuple[weakref.ref[Any], Callable[[], None]]] = {}
 
     def __call__(self, path: Path) -> Any:
         path = path.resolve()
         with self._lock:
-            found = self._kept.get(path)
+            found = self._kept[path][0]() if path in self._kept else None
             if found is None:
-                found = self._kept[path] = self._open(path)
+                self._close(path)  # its last reader may be half way through letting go
+                found = self._open(path)
+                self._kept[path] = weakref.ref(found, lambda gone: self._close(path, gone)), found.close
             return found
+
+    def _close(self, path: Path, gone: "weakref.ref[Any] | None" = None) -> None:
+        with self._lock:
+            if path in self._kept and gone in (None, self._kept[path][0]):
+                self._kept.pop(path)[1]()

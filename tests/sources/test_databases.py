@@ -59,6 +59,20 @@ def test_a_database_in_use_is_closed_with_its_last_reader(database):
     library.open(str(database), readonly=True, lock=False).close()  # LMDB refuses a file that is still open
 
 
+def held_by_a_thread_that_lets_go(records):
+    """What is left, for a moment, of a database whose reader another thread takes apart."""
+    return records._items.args
+
+
+def test_a_database_opens_while_another_thread_lets_it_go(database):
+    records = lmdb.open_records(database)
+    left = held_by_a_thread_that_lets_go(records)
+    del records
+    assert seen(lmdb.open_records(database), [7]) == [ITEMS[7]]
+    del left
+    assert seen(lmdb.open_records(database), [8]) == [ITEMS[8]]
+
+
 def test_read_only_and_no_lock_file(database):
     before = sorted(p.name for p in database.iterdir())
     lmdb.open_records(database).read([0])
