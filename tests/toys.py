@@ -125,11 +125,8 @@ class Halves(ParameterFree):
         bottom[0].diff[...] = np.concatenate([t.diff for t in top], axis=1)
 
     def to_onnx(self, graph, inputs):
-        n = graph.shape(inputs[0])[1]
-        return [
-            graph.op("Slice", [inputs[0], graph.const([s]), graph.const([s + n // 2]), graph.const([1])])
-            for s in (0, n // 2)
-        ]
+        half = graph.shape(inputs[0])[1] // 2
+        return [graph.cut(inputs[0], 1, begin, begin + half) for begin in (0, half)]
 
 
 class Mean(Loss):

@@ -12,6 +12,7 @@ from netdef.export.size import Size, joined
 from netdef.layer import Layer
 
 OPSET = 18
+FAR = int(np.iinfo(np.int64).max)  # behind every axis
 IR_VERSION = 8  # the oldest that may hold this opset, so that every runtime that knows the opset reads the file
 
 
@@ -92,6 +93,19 @@ class Graph:
     def joined(self, sizes: Iterable[Any]) -> str:
         """Numbers and Sizes as one value, as Reshape, Expand and Resize take it."""
         return joined(self, list(sizes))
+
+    def cut(self, name: str, axes: int | Iterable[int], begin: Any = None, end: Any = None, step: int = 1) -> str:
+        """What NumPy's x[begin:end:step] gives along one axis or several.
+
+        Bounds are numbers, Sizes or None, one for every axis or a list of one for each.
+        """
+        axes = [axes] if isinstance(axes, int) else list(axes)
+        bounds = []
+        for bound, far in ((begin, 0 if step > 0 else FAR), (end, FAR if step > 0 else -FAR)):
+            each = bound if isinstance(bound, list | tuple) else [bound] * len(axes)
+            bounds.append([far if b is None else b for b in each])
+        steps = [] if step == 1 else [[step] * len(axes)]
+        return str(self.op("Slice", [name, *map(self.joined, (*bounds, axes, *steps))]))
 
     def varies(self, name: str, *axes: int) -> str:
         """Note that the data decides the size of these axes of a value, such as how much was found; its name."""

@@ -8,7 +8,7 @@ import numpy as np
 from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
 
 from .axes import canonical, fold
-from .elementwise import slabs
+from .elementwise import by_slabs
 
 SUM, ASUM, SUMSQ, MEAN = range(1, 5)
 
@@ -31,8 +31,7 @@ class Reduction(ParameterFree):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, y = rows(bottom[0].data, top[0].data)
-        for xi, yi in slabs(x, y):
-            yi[:, 0] = self._reduce(xi)
+        y[:, 0] = np.concatenate(by_slabs(self._reduce, x))
         y *= self._factor(x)
 
     def _reduce(self, x: np.ndarray) -> np.ndarray:
@@ -125,10 +124,7 @@ class ArgMax(ParameterFree):
 
     def _top_k(self, graph, x: str, axis: int, n: Any) -> list[str]:
         """ONNX puts the first of equals first: so look from the end."""
-        ends = [graph.const(np.array([v], np.int64)) for v in (-1, np.iinfo(np.int64).min, axis, -1)]
-        values, index = graph.op(
-            "TopK", [graph.op("Slice", [x, *ends]), graph.const(np.array([self.k], np.int64))], outputs=2, axis=axis
-        )
+        values, index = graph.op("TopK", [graph.cut(x, axis, step=-1), graph.joined([self.k])], outputs=2, axis=axis)
         index = graph.op("Sub", [graph.joined([n - 1]), index])
         return [values, graph.op("Cast", [index], to=1)]
 

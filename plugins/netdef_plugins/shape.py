@@ -145,7 +145,7 @@ class Crop(ParameterFree):
         x, wanted = map(graph.sizes, inputs)
         start, offset = self._offset(x)
         ends = [n + at for at, n in zip(offset, wanted[start:], strict=True)]
-        return [graph.op("Slice", [inputs[0], *map(graph.joined, (offset, ends, range(start, len(x))))])]
+        return [graph.cut(inputs[0], range(start, len(x)), offset, ends)]
 
 
 class Tile(ParameterFree):

@@ -8,8 +8,8 @@ import numpy as np
 def build(graph: Any, x: str, parts: int, threshold: float, most: int, reach: int) -> str:
     """The value of (N, parts, most + 1, 3) for maps x: how many peaks, then rows (x, y, score) of at most `most`."""
     height, width = graph.sizes(x)[2:]
-    maps = graph.op("Reshape", [_slice(graph, x, (0,), (parts,), (1,)), graph.joined([-1, 1, height, width])])
-    inner = _inner(graph, maps)
+    maps = graph.op("Reshape", [graph.cut(x, 1, 0, parts), graph.joined([-1, 1, height, width])])
+    inner = graph.cut(maps, (2, 3), 1, -1)
     found = graph.op("Reshape", [_found(graph, maps, inner, threshold), _whole(graph, 0, -1)])
     rows = graph.op("Concat", [*_places(graph, maps, height, width, reach), inner], axis=1)
     rows = graph.op("Reshape", [rows, _whole(graph, 0, 0, -1)])
@@ -22,7 +22,7 @@ def build(graph: Any, x: str, parts: int, threshold: float, most: int, reach: in
     table = graph.op("ScatterElements", [graph.op("ConstantOfShape", [size]), place, rows], axis=2)
     total = graph.op("Cast", [graph.op("ReduceSum", [kept, _whole(graph, 1)], keepdims=1)], to=1)
     head = graph.op("Unsqueeze", [graph.op("Mul", [total, graph.const(np.array([[1, 0, 0]], "f4"))]), _whole(graph, 2)])
-    table = graph.op("Concat", [head, _slice(graph, table, (1,), (-1,), (2,))], axis=2)
+    table = graph.op("Concat", [head, graph.cut(table, 2, 1, -1)], axis=2)
     table = graph.op("Transpose", [table], perm=[0, 2, 1])
     return str(graph.op("Reshape", [table, _whole(graph, -1, parts, most + 1, 3)]))
 
@@ -30,8 +30,7 @@ def build(graph: Any, x: str, parts: int, threshold: float, most: int, reach: in
 def _found(graph: Any, maps: str, inner: str, threshold: float) -> str:
     """Which pixels within the border are above the threshold and all their neighbours."""
     steps = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    last = np.iinfo(np.int64).max
-    around = [_slice(graph, maps, (i, j), (i - 2 or last, j - 2 or last), (2, 3)) for i, j in steps]
+    around = [graph.cut(maps, (2, 3), (i, j), (i - 2 or None, j - 2 or None)) for i, j in steps]
     high = graph.op("Greater", [inner, graph.const(np.array(threshold, "f4"))])
     return str(graph.op("And", [high, graph.op("Greater", [inner, graph.op("Max", around)])]))
 
@@ -41,8 +40,9 @@ def _places(graph: Any, maps: str, height: Any, width: Any, reach: int) -> list[
     steps = np.arange(-reach, reach + 1, dtype=np.float32)
     ones = np.ones((len(steps), len(steps)), np.float32)
     kernels = graph.const(np.stack([ones, ones * steps, ones * steps[:, None]])[:, None])
-    sums = _inner(graph, graph.op("Conv", [graph.op("Relu", [maps]), kernels], pads=[reach] * 4))
-    total, *moves = (_slice(graph, sums, (i,), (i + 1,), (1,)) for i in range(3))
+    sums = graph.op("Conv", [graph.op("Relu", [maps]), kernels], pads=[reach] * 4)
+    sums = graph.cut(sums, (2, 3), 1, -1)
+    total, *moves = (graph.cut(sums, 1, i, i + 1) for i in range(3))
     none = graph.op("Equal", [total, graph.const(np.zeros((), "f4"))])
     total = graph.op("Where", [none, graph.const(np.ones((), "f4")), total])
     pixels = _numbers(graph, width), graph.op("Unsqueeze", [_numbers(graph, height), _whole(graph, 1)])
@@ -54,14 +54,6 @@ def _numbers(graph: Any, size: Any) -> str:
     """1 to size - 2."""
     one, last = graph.const(np.array(1, np.int64)), graph.op("Squeeze", [graph.joined([size - 1])])
     return str(graph.op("Cast", [graph.op("Range", [one, last, one])], to=1))
-
-
-def _inner(graph: Any, maps: str) -> str:
-    return _slice(graph, maps, (1, 1), (-1, -1), (2, 3))
-
-
-def _slice(graph: Any, x: str, begin: tuple[int, ...], end: tuple[int, ...], axes: tuple[int, ...]) -> str:
-    return str(graph.op("Slice", [x, *(_whole(graph, *numbers) for numbers in (begin, end, axes))]))
 
 
 def _whole(graph: Any, *numbers: int) -> str:

@@ -104,8 +104,6 @@ class ImResize(ParameterFree):
         shape = graph.shape(inputs[0])
         found = []
         for n, (a, b) in enumerate(self.matrices(shape, self.infer(shape)[0], np.dtype(np.float32))):
-            cut = (graph.const(np.array([k])) for k in (n, n + 1, 0))
-            image = graph.op("Slice", [inputs[0], *cut])
-            rows = graph.op("MatMul", [graph.const(a), image])
+            rows = graph.op("MatMul", [graph.const(a), graph.cut(inputs[0], 0, n, n + 1)])
             found.append(graph.op("MatMul", [rows, graph.const(np.ascontiguousarray(b.T))]))
         return [found[0] if len(found) == 1 else graph.op("Sum", found)]

@@ -110,10 +110,8 @@ class Interp(ParameterFree):
 
     def to_onnx(self, graph, inputs):
         x, shapes = inputs[0], [graph.sizes(name) for name in inputs]
-        first, last = -self.param.pad_beg, -self.param.pad_end
-        if first or last:
-            ends = [size - last for size in shapes[0][2:]]
-            x = graph.op("Slice", [x, *map(graph.joined, ([first] * 2, ends, [2, 3]))])
+        if self.param.pad_beg or self.param.pad_end:
+            x = graph.cut(x, (2, 3), -self.param.pad_beg, self.param.pad_end or None)
         how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
         return [graph.op("Resize", [x, None, None, graph.joined(self.sizes(*shapes))], **how)]
 

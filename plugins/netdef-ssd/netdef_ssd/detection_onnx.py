@@ -38,12 +38,10 @@ class _Detection:
     def shaped(self, x: str, *shape: Any) -> str:
         return str(self.op("Reshape", x, self.graph.joined(shape)))
 
-    def cut(self, x: str, axis: int, start: int, end: int) -> str:
-        return str(self.op("Slice", x, *(np.array([v]) for v in (start, end, axis))))
-
     def boxes(self) -> str:
         """(N, P, 4), or (N, L, P, 4) where labels have their own."""
-        loc, corners, variances = self.loc, *(self.shaped(self.cut(self.prior, 1, k, k + 1), -1, 4) for k in (0, 1))
+        loc, rows = self.loc, [self.graph.cut(self.prior, 1, k, k + 1) for k in (0, 1)]
+        corners, variances = (self.shaped(row, -1, 4) for row in rows)
         if self.shared:
             loc = self.shaped(loc, self.n, self.priors, 4)
         else:
@@ -62,13 +60,13 @@ class _Detection:
         last = 2 if self.shared else 3
         if self.param.code_type == CORNER:
             return str(self.op("Add", corners, loc))
-        low, high = (self.cut(corners, -1, k, k + 2) for k in (0, 2))
+        low, high = (self.graph.cut(corners, -1, k, k + 2) for k in (0, 2))
         sides = self.op("Sub", high, low)
         if self.param.code_type != CENTER_SIZE:
             return str(self.op("Add", corners, self.op("Mul", loc, self.op("Concat", sides, sides, axis=-1))))
         middle = self.op("Div", self.op("Add", low, high), np.float32(2))
-        centre = self.op("Add", middle, self.op("Mul", self.cut(loc, last, 0, 2), sides))
-        half = self.op("Div", self.op("Mul", self.op("Exp", self.cut(loc, last, 2, 4)), sides), np.float32(2))
+        centre = self.op("Add", middle, self.op("Mul", self.graph.cut(loc, last, 0, 2), sides))
+        half = self.op("Div", self.op("Mul", self.op("Exp", self.graph.cut(loc, last, 2, 4)), sides), np.float32(2))
         return str(self.op("Concat", self.op("Sub", centre, half), self.op("Add", centre, half), axis=last))
 
     def scores(self) -> str:
@@ -103,7 +101,7 @@ class _Detection:
         if self.param.code_type == CENTER_SIZE:
             return boxes
         last = 2 if self.shared else 3
-        low, high = (self.cut(boxes, last, k, k + 2) for k in (0, 2))
+        low, high = (self.graph.cut(boxes, last, k, k + 2) for k in (0, 2))
         return str(self.op("Concat", low, self.op("Max", low, high), axis=last))
 
     def chosen(self, boxes: str, scores: str) -> str:
@@ -115,7 +113,7 @@ class _Detection:
         found = self.op("NonMaxSuppression", solid, scores, *limits, np.array([self.layer.threshold], np.float32))
         if self.shared:
             return str(found)
-        whole, prior = self.cut(found, 1, 0, 1), self.cut(found, 1, 2, 3)
+        whole, prior = self.graph.cut(found, 1, 0, 1), self.graph.cut(found, 1, 2, 3)
         image, label = self.op("Div", whole, np.array(labels)), self.op("Mod", whole, np.array(labels))
         return str(self.op("Concat", image, label, prior, axis=1))
 
@@ -136,7 +134,7 @@ class _Detection:
         """(1, 1, K, 7); where K is 0, a row for each image that says so."""
         boxes, scores = self.boxes(), self.scores()
         chosen = self.best(self.chosen(boxes, scores), scores)
-        image, label, prior = (self.cut(chosen, 1, k, k + 1) for k in range(3))
+        image, label, prior = (self.graph.cut(chosen, 1, k, k + 1) for k in range(3))
         where = self.op("Concat", image, prior, axis=1) if self.shared else chosen
         names = self.op("Gather", np.array(self.labels, np.float32), label)
         score = self.op("Unsqueeze", self.op("GatherND", scores, chosen), np.array([1]))
@@ -145,7 +143,7 @@ class _Detection:
         return self.graph.varies(self.shaped(self.or_nothing(found), 1, 1, -1, 7), 2)
 
     def or_nothing(self, found: str) -> str:
-        n, count = self.graph.joined([self.n]), self.cut(self.op("Shape", found), 0, 0, 1)
+        n, count = self.graph.joined([self.n]), self.graph.cut(self.op("Shape", found), 0, 0, 1)
         absent = self.op("Expand", self.op("Equal", count, np.array([0])), n)
         present = self.op("Expand", np.array([True]), count)
         both = self.op("Concat", found, self.nothing(n), axis=0)
@@ -169,7 +167,7 @@ class _Refined(_Detection):
         return self.decoded(self.varied(self.shaped(self.arm_loc, self.n, self.priors, 4), variances), corners)
 
     def sure(self, scores: str) -> str:
-        objects = self.cut(self.shaped(self.arm_conf, self.n, self.priors, 2), 2, 1, 2)
+        objects = self.graph.cut(self.shaped(self.arm_conf, self.n, self.priors, 2), 2, 1, 2)
         least = np.float32(self.param.objectness_score)
         sure = self.op("GreaterOrEqual", self.shaped(objects, self.n, 1, self.priors), least)
         return str(self.op("Where", sure, scores, np.float32(0)))
