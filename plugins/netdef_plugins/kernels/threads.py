@@ -4,8 +4,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from contextvars import copy_context
 
 import numpy as np
 import threadpoolctl
@@ -23,7 +22,7 @@ class Pool:
         self.block = np.zeros(pool.SIZE, np.int64)
         self.where = native.place(self.block)
         serve, launch = pool.compiled()
-        self.serve = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(serve)
+        self.serve = CALLED(serve)
         self.launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(launch)
         self.asleep = [False] * count
         self.doors = [threading.Semaphore(0) for _ in range(count)]
@@ -52,6 +51,7 @@ class Pool:
 
 
 FLOAT32 = np.dtype(np.float32)
+CALLED = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)
 _state: dict = {}
 
 
@@ -74,23 +74,39 @@ def set_count(n: int) -> None:
     _state["limits"] = threadpoolctl.threadpool_limits(1, user_api="blas")
     if "pool" in _state:
         _state.pop("pool").close()
-    if "callers" in _state:
-        _state.pop("callers").shutdown(wait=False)
+
+
+def each(function: Callable[[int], object], items: int) -> None:
+    """Calls function(0) .. function(items - 1), shared among the threads: for NumPy calls, which let others run.
+
+    Raises what a call raised, when all are done; kernels that a call runs have its thread alone.
+    """
+    if items <= 1 or count() == 1:
+        for item in range(items):
+            function(item)
+        return
+    failed: list[BaseException] = []
+    contexts = [copy_context() for _ in range(count())]  # with what NumPy is told to ignore
+
+    def call(job: int, item: int, thread: int) -> None:
+        _local.among = True
+        try:
+            contexts[thread].run(function, item)
+        except BaseException as e:
+            failed.append(e)
+        finally:
+            _local.among = False
+
+    body = CALLED(call)
+    _pool().run(ctypes.cast(body, ctypes.c_void_p).value, native.pack(()), items)
+    if failed:
+        raise failed[0]
 
 
 def share(function: Callable[[int, int], object], size: int) -> None:
-    """Calls function(first, last) for parts of 0 .. size, a thread each: for NumPy calls, which let others run."""
+    """Calls function(first, last) for parts of 0 .. size, a thread each."""
     n = count()
-    if n == 1:
-        function(0, size)
-        return
-    if "callers" not in _state:
-        _state["callers"] = ThreadPoolExecutor(n - 1, "netdef-blas")
-    ends = [size * k // n for k in range(n + 1)]
-    others = [_state["callers"].submit(function, *part) for part in pairwise(ends[1:])]
-    function(*ends[:2])
-    for other in others:
-        other.result()
+    each(lambda k: function(size * k // n, size * (k + 1) // n), n)
 
 
 def run(task: native.Task, items: int, *args, dtype: np.dtype = FLOAT32) -> None:
@@ -99,9 +115,15 @@ def run(task: native.Task, items: int, *args, dtype: np.dtype = FLOAT32) -> None
     `dtype` is that of the arrays of the job's float type. Arrays must be contiguous. Which thread takes an item is
     left to chance, so a body's result must depend on the item alone.
     """
-    if "pool" not in _state:
-        _state["pool"] = Pool(count())
-    _state["pool"].run(task.address(dtype), native.pack(args), items)
+    _pool().run(task.address(dtype), native.pack(args), items)
+
+
+def _pool() -> Pool:
+    """All threads, or within a call of `each` the thread that makes it."""
+    state = _local.__dict__ if _local.__dict__.get("among") else _state
+    if "pool" not in state:
+        state["pool"] = Pool(1 if state is not _state else count())
+    return state["pool"]
 
 
 def scratch(name: str, floats: int) -> np.ndarray:
@@ -118,4 +140,4 @@ def scratch(name: str, floats: int) -> np.ndarray:
 _local = threading.local()
 if hasattr(os, "register_at_fork"):
     # Threads do not survive a fork: the child makes its own pool when it first needs one.
-    os.register_at_fork(after_in_child=lambda: (_state.pop("pool", None), _state.pop("callers", None)))
+    os.register_at_fork(after_in_child=lambda: _state.pop("pool", None))
