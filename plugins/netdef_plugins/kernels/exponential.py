@@ -20,6 +20,18 @@ def power_of_two(typingctx, n):
     return types.float32(types.int32), codegen
 
 
+@intrinsic
+def whole(typingctx, x):
+    """The largest whole number up to x, as a float32; Python's is a 64-bit integer, of which half as many fit a
+    vector."""
+
+    def codegen(context, bld, signature, args):
+        floor = bld.module.declare_intrinsic("llvm.floor", [ir.FloatType()])
+        return bld.call(floor, args)
+
+    return types.float32(types.float32), codegen
+
+
 def exp(x):
     return math.exp(x)
 
@@ -28,7 +40,7 @@ def exp(x):
 def _exp32(x):
     one = types.float32(1.0)
     x = min(max(x, types.float32(-87.3)), types.float32(88.3))
-    n = math.floor(x * types.float32(1.44269504) + types.float32(0.5))
+    n = whole(x * types.float32(1.44269504) + types.float32(0.5))
     r = x - n * types.float32(0.693359375) + n * types.float32(2.12194440e-4)
     p = types.float32(1.9875691500e-4) * r + types.float32(1.3981999507e-3)
     p = p * r + types.float32(8.3334519073e-3)

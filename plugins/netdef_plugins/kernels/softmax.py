@@ -5,17 +5,18 @@ from .exponential import exp
 from .native import task, unpack
 from .simd import shift
 
-# Numbers of a run: so many maxima and sums, beside their rows, stay in the first cache.
-RUN = 1024
+# Numbers of a run, at most and at least: so many maxima and sums, beside their rows, stay in the first cache, and rows
+# are met in stretches that are fetched ahead.
+MOST, LEAST = 4096, 256
 
 
 @task
 def _softmax(job, item, thread):
-    x, y, work, channels, inner, runs = unpack(job, "aaaiii")
-    first = item % runs * RUN
-    n, at = min(RUN, inner - first), item // runs * channels * inner + first
+    x, y, work, channels, inner, runs, run = unpack(job, "aaaiiii")
+    first = item % runs * run
+    n, at = min(run, inner - first), item // runs * channels * inner + first
     x, y = shift(x, at), shift(y, at)
-    most, total = shift(work, 2 * thread * RUN), shift(work, (2 * thread + 1) * RUN)
+    most, total = shift(work, 2 * thread * run), shift(work, (2 * thread + 1) * run)
     for i in range(n):
         most[i], total[i] = x[i], 0
     for c in range(1, channels):
@@ -26,19 +27,22 @@ def _softmax(job, item, thread):
         row, out = shift(x, c * inner), shift(y, c * inner)
         for i in range(n):
             out[i] = exp(row[i] - most[i])
+        for i in range(n):
             total[i] += out[i]
+    for i in range(n):
+        total[i] = 1 / total[i]
     for c in range(channels):
         out = shift(y, c * inner)
         for i in range(n):
-            out[i] /= total[i]
+            out[i] *= total[i]
 
 
 @task
 def _softmax_backward(job, item, thread):
-    dy, y, dx, work, channels, inner, runs = unpack(job, "aaaaiii")
-    first = item % runs * RUN
-    n, at = min(RUN, inner - first), item // runs * channels * inner + first
-    dy, y, dx, total = shift(dy, at), shift(y, at), shift(dx, at), shift(work, thread * RUN)
+    dy, y, dx, work, channels, inner, runs, run = unpack(job, "aaaaiiii")
+    first = item % runs * run
+    n, at = min(run, inner - first), item // runs * channels * inner + first
+    dy, y, dx, total = shift(dy, at), shift(y, at), shift(dx, at), shift(work, thread * run)
     for i in range(n):
         total[i] = 0
     for c in range(channels):
@@ -53,8 +57,10 @@ def _softmax_backward(job, item, thread):
 
 def _run(task_, *arrays):
     outer, channels, inner = arrays[0].shape
-    work, runs = threads.scratch("work", 4 * RUN * threads.count()), -(-inner // RUN)
-    threads.run(task_, outer * runs, *arrays, work, channels, inner, runs, dtype=arrays[0].dtype)
+    runs = max(-(-inner // MOST), min(-(-inner // LEAST), -(-4 * threads.count() // outer)))
+    run = -(-inner // (16 * runs)) * 16
+    work, runs = threads.scratch("work", 4 * run * threads.count()), -(-inner // run)
+    threads.run(task_, outer * runs, *arrays, work, channels, inner, runs, run, dtype=arrays[0].dtype)
 
 
 def forward(x, y) -> None:
