@@ -7,7 +7,7 @@ import numpy as np
 from netdef.layer import Blob, Layer, LayerError, ParameterFree, hookimpl
 
 from .axes import fold
-from .elementwise import Elementwise, slabs
+from .elementwise import Elementwise, by_pieces
 
 
 class ReLU(ParameterFree):
@@ -69,21 +69,20 @@ class PReLU(Layer):
         return fold(x, 1, 1 if self.param.channel_shared else 2)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        a = self.blobs[0].data.reshape(-1, 1)
-        for x, y in slabs(self._fold(bottom[0].data), self._fold(top[0].data)):
-            np.minimum(x, 0, out=y)
-            y *= a
-            y += np.maximum(x, 0)
+        from .kernels import slopes
+
+        slopes.forward(self._fold(bottom[0].data), self.blobs[0].data, self._fold(top[0].data))
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        a = self.blobs[0].data.reshape(-1, 1)
-        for x, dy, dx in slabs(*(self._fold(v) for v in (bottom[0].data, top[0].diff, bottom[0].diff))):
-            np.multiply(dy, a + (1 - a) * (x > 0).astype(x.dtype), out=dx)
+        from .kernels import slopes
+
+        dy, x, dx = (self._fold(v) for v in (top[0].diff, bottom[0].data, bottom[0].diff))
+        slopes.backward(dy, x, self.blobs[0].data, dx)
 
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
-        da = self.blobs[0].diff.reshape(-1)
-        for x, dy in slabs(self._fold(bottom[0].data), self._fold(top[0].diff)):
-            da += np.einsum("ncs,ncs->c", np.minimum(x, 0), dy)
+        from .kernels import slopes
+
+        slopes.update(self._fold(top[0].diff), self._fold(bottom[0].data), self.blobs[0].diff)
 
     def macs(self, bottom_shapes, top_shapes):
         return math.prod(top_shapes[0])
@@ -180,17 +179,21 @@ class Sigmoid(ParameterFree):
         return [graph.op("Sigmoid", inputs)]
 
 
-class TanH(Elementwise):
-    """tanh(x)."""
+class TanH(ParameterFree):
+    """tanh(x); its gradient is 1 - y^2, so it may work in place."""
 
     type = "TanH"
     options = "tanh_param"
+    in_place = True
+    reads = ("top",)
 
-    def value(self, x):
-        return np.tanh(x)
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        by_pieces(np.tanh, bottom[0].data, top[0].data)
 
-    def slope(self, y):
-        return 1 - y * y
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        from .kernels import elementwise
+
+        elementwise.tanh_backward(top[0].diff, top[0].data, bottom[0].diff)
 
     def to_onnx(self, graph, inputs):
         return [graph.op("Tanh", inputs)]

@@ -1,12 +1,8 @@
 """Blobs of one shape combined element by element."""
 
-import math
-
 import numpy as np
 
 from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
-
-from .elementwise import pieces
 
 PROD, SUM, MAX = range(3)
 
@@ -44,30 +40,41 @@ class Eltwise(ParameterFree):
         if self.operation == SUM:
             self.forward_then(bottom, top, None, False)
             return
-        combine = np.multiply if self.operation == PROD else np.maximum
-        for y, *xs in pieces(top[0].data, *(b.data for b in bottom)):
-            combine(xs[0], xs[1], out=y)
-            for x in xs[2:]:
-                combine(y, x, out=y)
+        from .kernels import combine
+
+        (combine.product if self.operation == PROD else combine.largest)([b.data for b in bottom], top[0].data)
 
     def forward_then(self, bottom, top, affine, rectified):
-        from .kernels import elementwise
+        from .kernels import combine
 
-        elementwise.weighted_sum([b.data for b in bottom], self.coeff, top[0].data, rectified)
+        combine.weighted_sum([b.data for b in bottom], self.coeff, top[0].data, rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         # From the last on: in place, dx of bottom 0 is written over dy.
+        pass_back = (self._product, self._sum, self._largest)[self.operation]
         for i in reversed(range(len(bottom))):
             if propagate_down[i]:
-                self._backward(i, top[0].diff, bottom)
+                pass_back(i, top[0].diff, [b.data for b in bottom], bottom[i].diff)
 
-    def _backward(self, i: int, dy: np.ndarray, bottom: list[Blob]) -> None:
-        if self.operation == SUM:
-            np.multiply(dy, self.coeff[i], out=bottom[i].diff)
-            return
-        slope = product_but if self.operation == PROD else is_largest
-        for dyp, dx, *xs in pieces(dy, bottom[i].diff, *(b.data for b in bottom)):
-            np.multiply(dyp, slope(xs, i), out=dx)
+    def _sum(self, i: int, dy: np.ndarray, xs: list[np.ndarray], dx: np.ndarray) -> None:
+        from .kernels import combine
+
+        combine.scaled(dy, self.coeff[i], dx)
+
+    def _product(self, i: int, dy: np.ndarray, xs: list[np.ndarray], dx: np.ndarray) -> None:
+        from .kernels import combine
+
+        combine.product([dy, *(x for j, x in enumerate(xs) if j != i)], dx)
+
+    def _largest(self, i: int, dy: np.ndarray, xs: list[np.ndarray], dx: np.ndarray) -> None:
+        """Of equals Caffe takes the second before the first before the third."""
+        from .kernels import combine
+
+        v = dy
+        for j, x in enumerate(xs):
+            if j != i:
+                combine.where_ahead(v, xs[i], x, (i, j) == (1, 0) or (i < j and (i, j) != (0, 1)), dx)
+                v = dx
 
     def to_onnx(self, graph, inputs):
         if self.operation == PROD:
@@ -80,22 +87,6 @@ class Eltwise(ParameterFree):
             for x, c in zip(inputs, self.coeff, strict=True)
         ]
         return [graph.op("Sum" if self.operation == SUM else "Max", scaled)]
-
-
-def product_but(xs: list[np.ndarray], i: int) -> np.ndarray:
-    """The product of all but the i-th."""
-    others = [x for j, x in enumerate(xs) if j != i]
-    return math.prod(others[1:], start=others[0])
-
-
-def is_largest(xs: list[np.ndarray], i: int) -> np.ndarray:
-    """1 where the i-th is the one that Caffe takes for the largest, else 0; of equals it takes 1 before 0 before 2."""
-
-    def precedes(j: int) -> bool:
-        return (i, j) == (1, 0) or (i < j and (i, j) != (0, 1))
-
-    wins = [(xs[i] >= x) if precedes(j) else (xs[i] > x) for j, x in enumerate(xs) if j != i]
-    return np.logical_and.reduce(wins).astype(xs[0].dtype)
 
 
 @hookimpl

@@ -8,6 +8,7 @@ import numpy as np
 from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
 
 from .axes import named
+from .elementwise import by_slabs
 from .rows import add_at, indices
 
 
@@ -31,9 +32,9 @@ class Split(ParameterFree):
         if len(top) == 1:
             np.copyto(dx, top[0].diff)
             return
-        np.add(top[0].diff, top[1].diff, out=dx)
-        for t in top[2:]:
-            dx += t.diff
+        from .kernels import combine
+
+        combine.weighted_sum([t.diff for t in top], [1.0] * len(top), dx)
 
     def to_onnx(self, graph, inputs):
         return inputs * len(self.layer_param.top)
@@ -64,12 +65,12 @@ class Concat(ParameterFree):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for part, b in zip(self._parts(top[0].data, bottom), bottom, strict=True):
-            np.copyto(part, b.data)
+            by_slabs(np.copyto, part, b.data)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         for part, b, down in zip(self._parts(top[0].diff, bottom), bottom, propagate_down, strict=True):
             if down:
-                np.copyto(b.diff, part)
+                by_slabs(np.copyto, b.diff, part)
 
     def to_onnx(self, graph, inputs):
         return [graph.op("Concat", inputs, axis=named(self.param, "concat_dim", graph.shape(inputs[0])))]
@@ -113,11 +114,11 @@ class Slice(ParameterFree):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for part, t in zip(self._parts(bottom[0].data), top, strict=True):
-            np.copyto(t.data, part)
+            by_slabs(np.copyto, t.data, part)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         for part, t in zip(self._parts(bottom[0].diff), top, strict=True):
-            np.copyto(part, t.diff)
+            by_slabs(np.copyto, part, t.diff)
 
     def to_onnx(self, graph, inputs):
         x = graph.sizes(inputs[0])

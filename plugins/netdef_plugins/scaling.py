@@ -1,13 +1,14 @@
 """A blob times factors, plus terms, that run along some of its axes."""
 
 import math
+from functools import partial
 
 import numpy as np
 
 from netdef.layer import Blob, Layer, LayerError, Shape, hookimpl
 
 from .axes import canonical, fold
-from .elementwise import slabs
+from .elementwise import by_slabs
 
 
 class Along(Layer):
@@ -142,8 +143,8 @@ class Bias(Along):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         b = self.operand(bottom)
-        for x, y in slabs(self.fold(b, bottom[0].data), self.fold(b, top[0].data)):
-            np.add(x, b.data.reshape(-1, 1), out=y)
+        added = b.data.reshape(-1, 1)
+        by_slabs(lambda x, y: np.add(x, added, out=y), self.fold(b, bottom[0].data), self.fold(b, top[0].data))
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if len(bottom) > 1 and propagate_down[1]:
@@ -171,12 +172,15 @@ def scale(x: np.ndarray, g: np.ndarray, b: np.ndarray | None, y: np.ndarray, rel
 
         norm.scale(x, g, b, y, x.shape[2], relu)
         return
-    for xi, yi in slabs(x, y):
-        np.multiply(xi, g.reshape(-1, 1), out=yi)
+
+    def slab(x: np.ndarray, y: np.ndarray) -> None:
+        np.multiply(x, g.reshape(-1, 1), out=y)
         if b is not None:
-            yi += b.reshape(-1, 1)
+            y += b.reshape(-1, 1)
         if relu:
-            np.maximum(yi, 0, out=yi)
+            np.maximum(y, 0, out=y)
+
+    by_slabs(slab, x, y)
 
 
 def add_products(x: np.ndarray, dy: np.ndarray, dg: np.ndarray, db: np.ndarray | None = None) -> None:
@@ -186,16 +190,16 @@ def add_products(x: np.ndarray, dy: np.ndarray, dg: np.ndarray, db: np.ndarray |
 
         norm.scale_update(dy, x, dg, db, x.shape[2])
         return
-    for xi, dyi in slabs(x, dy):
-        dg += np.einsum("ods,ods->d", xi, dyi).reshape(dg.shape)
+    for part in by_slabs(partial(np.einsum, "ods,ods->d"), x, dy):
+        dg += part.reshape(dg.shape)
     if db is not None:
         add_sums(dy, db)
 
 
 def add_sums(dy: np.ndarray, db: np.ndarray) -> None:
     """db += dy, summed over outer and inner."""
-    for (dyi,) in slabs(dy):
-        db += dyi.sum(axis=2).sum(axis=0).reshape(db.shape)
+    for part in by_slabs(lambda dy: dy.sum(axis=2).sum(axis=0), dy):
+        db += part.reshape(db.shape)
 
 
 def has_rows(x: np.ndarray) -> bool:

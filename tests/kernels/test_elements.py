@@ -1,8 +1,10 @@
 """Loops over elements against NumPy in float64: rectifiers, sums, dropout and the solver's rules."""
 
+import warnings
+
 import numpy as np
 import pytest
-from netdef_plugins.kernels import dropout, elementwise, native, rules
+from netdef_plugins.kernels import combine, dropout, elementwise, native, rules, slopes, threads
 
 SIZES = [1, 15, 1001, 100_003]
 DTYPES = ["f", "d"]
@@ -33,11 +35,116 @@ def test_activations_and_sums(n, dtype):
     np.testing.assert_array_equal(y, np.maximum(x, 0))
     elementwise.sigmoid(x, y)
     close(y, 1 / (1 + np.exp(-x.astype(float))))
-    elementwise.weighted_sum([x, dy, z], [1, -2, 0.5], y)
+    combine.weighted_sum([x, dy, z], [1, -2, 0.5], y)
     close(y, x - 2 * dy.astype(float) + 0.5 * z)
     rectified = np.empty_like(y)
-    elementwise.weighted_sum([x, dy, z], [1, -2, 0.5], rectified, relu=True)
+    combine.weighted_sum([x, dy, z], [1, -2, 0.5], rectified, relu=True)
     np.testing.assert_array_equal(rectified, np.maximum(y, 0))
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sigmoids_backward_and_in_place(n, dtype):
+    x, dy = arrays(dtype, n, 2)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    elementwise.sigmoid(x, y)
+    elementwise.sigmoid(z := x.copy(), z)
+    np.testing.assert_array_equal(y, z)
+    for backward, slope in (
+        (elementwise.sigmoid_backward, y.astype(float) * (1 - y.astype(float))),
+        (elementwise.tanh_backward, 1 - y.astype(float) ** 2),
+    ):
+        backward(dy, y, dx)
+        close(dx, dy * slope)
+        backward(z := dy.copy(), y, z)
+        close(z, dy * slope)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_sums_and_maxima(n, dtype):
+    a, b, c = (np.round(4 * x) for x in arrays(dtype, n, 3))  # with many that are equal
+    y = np.empty_like(a)
+    combine.product([a, b, c], y)
+    close(y, a.astype(float) * b * c)
+    combine.product([z := a.copy(), b], z)
+    close(z, a.astype(float) * b)
+    combine.weighted_sum([z := a.copy(), b, c], [1, 2, 0.5], z)
+    close(z, a + 2 * b.astype(float) + 0.5 * c)
+    combine.scaled(a, -0.5, y)
+    np.testing.assert_array_equal(y, -a / 2)
+    combine.scaled(z := a.copy(), -0.5, z)
+    np.testing.assert_array_equal(z, -a / 2)
+    combine.largest([a, b, c], y)
+    np.testing.assert_array_equal(y, np.maximum(np.maximum(a, b), c))
+    for ties, ahead in ((False, a > b), (True, a >= b)):
+        combine.where_ahead(c, a, b, ties, y)
+        np.testing.assert_array_equal(y, np.where(ahead, c, 0))
+        combine.where_ahead(z := c.copy(), a, b, ties, z)
+        np.testing.assert_array_equal(z, np.where(ahead, c, 0))
+
+
+def test_the_largest_of_a_number_and_nan_is_nan():
+    nan, one, y = np.full(3, np.nan, "f"), np.ones(3, "f"), np.empty(3, "f")
+    for pair in ([nan, one], [one, nan]):
+        combine.largest(pair, y)
+        assert np.isnan(y).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 3, 40_001), (300, 200, 1), (1, 1, 70_000), (2, 0, 4)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_slope_for_each_channel(shape, dtype):
+    x, dy = (v.reshape(shape) for v in arrays(dtype, int(np.prod(shape)), 2))
+    (a,) = arrays(dtype, shape[1], 1)
+    column, y = a.astype(float)[:, None], np.empty_like(x)
+    slopes.forward(x, a, y)
+    np.testing.assert_allclose(y, np.where(x > 0, x, column * x), rtol=1e-6)
+    slopes.forward(z := x.copy(), a, z)
+    np.testing.assert_array_equal(z, y)
+    slopes.backward(dy, x, a, y)
+    np.testing.assert_allclose(y, np.where(x > 0, dy, column * dy), rtol=1e-6)
+    slopes.backward(z := dy.copy(), x, a, z)
+    np.testing.assert_array_equal(z, y)
+    slopes.update(dy, x, da := a.copy())
+    if x.size:
+        close(da, a + np.einsum("ocs,ocs->c", np.minimum(x, 0).astype(float), dy))
+
+
+def test_calls_are_shared_once_each_and_may_run_kernels():
+    done, x = [], np.arange(-6.0, 6, dtype="f")
+
+    def call(k):
+        elementwise.relu(x[2 * k : 2 * k + 2], x[2 * k : 2 * k + 2])
+        done.append(k)
+
+    threads.each(call, 6)
+    assert sorted(done) == list(range(6))
+    np.testing.assert_array_equal(x, [0] * 6 + list(range(6)))
+    parts = []
+    threads.share(lambda first, last: parts.append((first, last)), 11)
+    assert sorted(i for part in parts for i in range(*part)) == list(range(11))
+
+
+def test_what_a_call_raises_is_raised_when_all_are_done():
+    done = []
+
+    def call(k):
+        done.append(k)
+        if k == 2:
+            raise ValueError("two")
+
+    with pytest.raises(ValueError, match="two"):
+        threads.each(call, 5)
+    assert sorted(done) == list(range(5)) or threads.count() == 1
+
+
+def test_calls_ignore_what_numpy_was_told_to_ignore():
+    zeros = np.zeros(1000, "f")
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        threads.each(lambda k: zeros / zeros, 8)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        threads.each(lambda k: zeros / zeros, 8)
 
 
 def test_nan_passes_the_rectifier():

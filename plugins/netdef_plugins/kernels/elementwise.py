@@ -1,4 +1,4 @@
-"""Loops over every element: rectifiers and sums, one pass, any float type, in place or not."""
+"""Loops over every element: rectifiers and sigmoids, one pass, any float type, in place or not."""
 
 from . import threads
 from .exponential import exp
@@ -63,34 +63,16 @@ def relu_backward(dy, x, dx, slope: float = 0.0) -> None:
 
 
 @task
-def _sum_two(job, item, thread):
-    n, chunk, y, a, b, p, q, relu = unpack(job, "iiaaarri")
-    first, n = span(item, n, chunk)
-    y, a, b = shift(y, first), shift(a, first), shift(b, first)
-    if relu:
-        for i in range(n):
-            v = p * a[i] + q * b[i]
-            y[i] = 0 if v < 0 else v
-    else:
-        for i in range(n):
-            y[i] = p * a[i] + q * b[i]
-
-
-def weighted_sum(arrays: list, weights: list[float], y, relu: bool = False) -> None:
-    """y = the sum of weight * array of two or more, rectified where relu is set; y may be the first array, no other."""
-    a, p, last = arrays[0], weights[0], len(arrays) - 1
-    for k in range(1, len(arrays)):
-        run_chunks(_sum_two, y, a, arrays[k], float(p), float(weights[k]), relu and k == last)
-        a, p = y, 1.0
-
-
-@task
 def _sigmoid(job, item, thread):
     n, chunk, x, y = unpack(job, "iiaa")
     first, n = span(item, n, chunk)
     x, y = shift(x, first), shift(y, first)
-    for i in range(n):
-        y[i] = 1 / (1 + exp(-x[i]))
+    if same(x, y):
+        for i in range(n):
+            x[i] = 1 / (1 + exp(-x[i]))
+    else:
+        for i in range(n):
+            y[i] = 1 / (1 + exp(-x[i]))
 
 
 @task
@@ -98,8 +80,25 @@ def _sigmoid_backward(job, item, thread):
     n, chunk, dy, y, dx = unpack(job, "iiaaa")
     first, n = span(item, n, chunk)
     dy, y, dx = shift(dy, first), shift(y, first), shift(dx, first)
-    for i in range(n):
-        dx[i] = dy[i] * y[i] * (1 - y[i])
+    if same(dx, dy):
+        for i in range(n):
+            dy[i] *= y[i] * (1 - y[i])
+    else:
+        for i in range(n):
+            dx[i] = dy[i] * y[i] * (1 - y[i])
+
+
+@task
+def _tanh_backward(job, item, thread):
+    n, chunk, dy, y, dx = unpack(job, "iiaaa")
+    first, n = span(item, n, chunk)
+    dy, y, dx = shift(dy, first), shift(y, first), shift(dx, first)
+    if same(dx, dy):
+        for i in range(n):
+            dy[i] *= 1 - y[i] * y[i]
+    else:
+        for i in range(n):
+            dx[i] = dy[i] * (1 - y[i] * y[i])
 
 
 def sigmoid(x, y) -> None:
@@ -110,3 +109,8 @@ def sigmoid(x, y) -> None:
 def sigmoid_backward(dy, y, dx) -> None:
     """dx = dy * y * (1 - y); dx may be dy."""
     run_chunks(_sigmoid_backward, dy, y, dx)
+
+
+def tanh_backward(dy, y, dx) -> None:
+    """dx = dy * (1 - y^2); dx may be dy."""
+    run_chunks(_tanh_backward, dy, y, dx)
