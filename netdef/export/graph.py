@@ -107,6 +107,12 @@ class Graph:
         steps = [] if step == 1 else [[step] * len(axes)]
         return str(self.op("Slice", [name, *map(self.joined, (*bounds, axes, *steps))]))
 
+    def numbers(self, begin: Any, end: Any) -> str:
+        """The whole numbers from `begin` up to `end`: numbers, Sizes, or values of one whole number."""
+        values = [bound if isinstance(bound, str) else self.joined([bound]) for bound in (begin, end)]
+        bounds = [self.op("Squeeze", [value]) for value in values]
+        return str(self.op("Range", [*bounds, self.const(np.int64(1))]))
+
     def varies(self, name: str, *axes: int) -> str:
         """Note that the data decides the size of these axes of a value, such as how much was found; its name."""
         self.varying[name] = axes

@@ -59,7 +59,7 @@ class LRN(ParameterFree):
         around = min(p.local_size // 2, max(shape[2:]))  # more pixels are not to be seen
         n = 2 * around + 1
         window = Window((n, n), (1, 1), (around, around), (1, 1))
-        mean = OnnxPooling(graph, shape, window, shape, graph.open_axes(x)).average(graph.op("Mul", [x, x]))
+        mean = OnnxPooling(graph, x, window, shape).average(graph.op("Mul", [x, x]))
         alpha = constant(graph, p.alpha * (n / p.local_size) ** 2)
         s = graph.op("Add", [graph.op("Mul", [mean, alpha]), constant(graph, 1)])
         return [graph.op("Mul", [x, graph.op("Pow", [s, constant(graph, -p.beta)])])]

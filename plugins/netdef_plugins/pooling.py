@@ -154,7 +154,7 @@ class Pooling(ParameterFree):
         if self.whole and max(free, default=0) >= 2 and self.param.pool != STOCHASTIC:
             return [graph.op("GlobalAveragePool" if self.param.pool == AVE else "GlobalMaxPool", inputs)]
         window, top = self.window(shape[2:]), self.infer(shape)[0]
-        form = OnnxPooling(graph, shape, window, top, free, self.floor)
+        form = OnnxPooling(graph, inputs[0], window, top, self.floor)
         if self.param.pool == AVE:
             return [form.average(inputs[0])]
         if self.param.pool == STOCHASTIC:

@@ -5,54 +5,39 @@ from typing import Any
 
 import numpy as np
 
-from netdef.errors import ExportError
 from netdef.layer import Shape
 from netdef_plugins.windows import Window, volume
 
 
 class OnnxPooling:
-    """Builds the operations for images of `shape` (number, channels, ...) and tops of the shape `top`.
+    """Builds the operations for a bottom's images, or values of their shape, and tops of the shape `top`.
 
     ONNX's ceil_mode is left alone, because runtimes round in different ways; the overhang behind each axis,
     (out - 1) * stride + kernel - pad - size, becomes padding. AveragePool cannot count the padding and leave out the
     overhang, so real zeros are put around the image first. Windows without a pixel are left out, and zeros appended.
-    Along axes in `open_axes`, whose size is not known, the padding is as much as any size may need: the operations
-    themselves round down.
+    Along axes that stay open the padding is as much as any size may need, since the operations themselves round down;
+    how many windows are without a pixel is counted when the model runs.
     """
 
-    def __init__(
-        self,
-        graph: Any,
-        shape: Shape,
-        window: Window,
-        top: Shape,
-        open_axes: Sequence[int] = (),
-        down: bool = False,
-    ):
-        self.graph, self.shape, self.window = graph, shape, window
-        axes = list(zip(shape[2:], window.kernel, window.stride, window.pad, top[2:], strict=True))
+    def __init__(self, graph: Any, bottom: str, window: Window, top: Shape, down: bool = False):
+        self.graph, self.window = graph, window
+        axes = list(zip(graph.shape(bottom)[2:], window.kernel, window.stride, window.pad, top[2:], strict=True))
         places = [min(n, (size + p - 1) // s + 1) for size, _, s, p, n in axes]
-        self.empty = [n - m for n, m in zip(top[2:], places, strict=True)]
+        self.empty: list[Any] = [n - m for n, m in zip(top[2:], places, strict=True)]
         self.over = [(n - 1) * s + k - p - size for (size, k, s, p, _), n in zip(axes, places, strict=True)]
-        for axis in (a - 2 for a in open_axes if a >= 2):
-            self.empty[axis], self.over[axis] = 0, self._most(axis, down)
+        for axis in (a - 2 for a in graph.open_axes(bottom) if a >= 2):
+            k, s, p = window.kernel[axis], window.stride[axis], window.pad[axis]
+            self.over[axis] = min(p if down else p + s - 1, k - 1)  # they begin in the image
+            self.empty[axis] = 0
+            if s > k and not down and not any(window.pad):
+                size = graph.size(bottom, axis + 2)
+                self.empty[axis] = (size + (s - k - 1)) // s - (size - 1) // s
 
-    def _most(self, axis: int, down: bool) -> int:
-        """How far windows may hang over, whatever the size: stride - 1 behind the padding, but begin in the image."""
-        w = self.window
-        k, s, p = w.kernel[axis], w.stride[axis], w.pad[axis]
-        over = p if down else p + s - 1
-        if any(w.pad):
-            over = min(over, k - 1)
-        elif s > k and not down:
-            raise ExportError(f"stride {s} is larger than the kernel {k}: its ONNX form holds the image's size")
-        return over
-
-    def pad(self, x: str, begin: Sequence[int], end: Sequence[int], value: float = 0.0) -> str:
+    def pad(self, x: str, begin: Sequence[int], end: Sequence[Any], value: float = 0.0) -> str:
         """Constant padding along the spatial axes; x itself where there is none."""
-        if not any([*begin, *end]):
+        if all(isinstance(n, int) and not n for n in (*begin, *end)):
             return x
-        pads = self.graph.const(np.array([0, 0, *begin, 0, 0, *end], np.int64))
+        pads = self.graph.joined([0, 0, *begin, 0, 0, *end])
         return self.graph.op("Pad", [x, pads, self.graph.const(np.float32(value))])
 
     def op(self, name: str, x: str, begin: Sequence[int], end: Sequence[int], **more: Any) -> Any:

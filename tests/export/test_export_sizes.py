@@ -41,7 +41,8 @@ def dims(exported, what="input"):
 
 @pytest.mark.parametrize("mode", ["CEIL", "FLOOR"])
 @pytest.mark.parametrize(
-    ("kernel", "stride", "pad"), [(2, 2, 0), (3, 2, 0), (3, 2, 1), (2, 2, 1), (3, 3, 2), (4, 2, 1)]
+    ("kernel", "stride", "pad"),
+    [(2, 2, 0), (3, 2, 0), (3, 2, 1), (2, 2, 1), (3, 3, 2), (4, 2, 1), (1, 3, 0), (2, 5, 0), (1, 2, 0)],
 )
 @pytest.mark.parametrize("kind", ["MAX", "AVE"])
 def test_an_open_image_pools_right_at_every_size(kind, kernel, stride, pad, mode):
@@ -51,6 +52,15 @@ def test_an_open_image_pools_right_at_every_size(kind, kernel, stride, pad, mode
     feeds = [{"data": np.random.default_rng(0).standard_normal((n, 3, h, w)) - 1} for n, h, w in SIZES]
     assert verify(net, exported, feeds=feeds, every=True).difference < 1e-5
     assert net.blobs["data"].shape == (2, 3, 9, 12)
+
+
+def test_where_winners_were_follows_an_open_image_past_windows_without_a_pixel():
+    net = built(INPUT + CONV + pool("MAX", 1, 4, 0).replace('top: "pool"', 'top: "pool" top: "at"'), 1)
+    feeds = [{"data": np.random.default_rng(0).standard_normal((2, 3, 5 + n, 9 - n))} for n in range(5)]
+    exported = build(net, dynamic=["image"])
+    assert verify(net, exported, feeds=feeds, every=True).difference < 1e-5
+    net.forward()
+    assert -1 in net.blobs["at"].data
 
 
 def test_an_open_batch_is_compared_at_other_batches():

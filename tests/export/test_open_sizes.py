@@ -21,16 +21,6 @@ OF_ONE_SIZE = {
     "LSTM": ["image_input image"],
     "LSTMUnit": ["fraction batch", "binary batch", "one batch"],
     "Parameter": ["times_x batch", "a_reader_in_place batch"],
-    "Pooling": [
-        f"{name} image"
-        for name in (
-            "ave_empty_window",
-            "ave_stride_beyond_kernel",
-            "max_empty_window",
-            "max_mask_empty_window",
-            "max_stride_beyond_kernel",
-        )
-    ],
     "RNN": ["image_input image"],
     "SPP": [
         f"{name} image" for name in ("ave", "max", "one_image", "one_level", "stochastic_test", "stochastic_train")

@@ -45,15 +45,10 @@ def _places(graph: Any, maps: str, height: Any, width: Any, reach: int) -> list[
     total, *moves = (graph.cut(sums, 1, i, i + 1) for i in range(3))
     none = graph.op("Equal", [total, graph.const(np.zeros((), "f4"))])
     total = graph.op("Where", [none, graph.const(np.ones((), "f4")), total])
-    pixels = _numbers(graph, width), graph.op("Unsqueeze", [_numbers(graph, height), _whole(graph, 1)])
+    columns, rows = (graph.op("Cast", [graph.numbers(1, size - 1)], to=1) for size in (width, height))
+    pixels = columns, graph.op("Unsqueeze", [rows, _whole(graph, 1)])
     means = [graph.op("Div", [move, total]) for move in moves]
     return [graph.op("Add", [mean, at]) for mean, at in zip(means, pixels, strict=True)]
-
-
-def _numbers(graph: Any, size: Any) -> str:
-    """1 to size - 2."""
-    one, last = graph.const(np.array(1, np.int64)), graph.op("Squeeze", [graph.joined([size - 1])])
-    return str(graph.op("Cast", [graph.op("Range", [one, last, one])], to=1))
 
 
 def _whole(graph: Any, *numbers: int) -> str:

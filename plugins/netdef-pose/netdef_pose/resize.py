@@ -1,33 +1,15 @@
 """ImResize: maps of one image at several scales, enlarged and averaged."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
+from netdef_pose import resize_onnx
+from netdef_pose.spline import enlarging
 
 Array = np.ndarray
-CUBIC = np.array([[0, -0.5, 1, -0.5], [1, 0, -2.5, 1.5], [0, 0.5, 2, -1.5], [0, 0, -0.5, 0.5]])
-"""The weights of four pixels in a row as polynomials in the distance from the second: Catmull-Rom's spline."""
-
-
-@lru_cache(maxsize=64)
-def enlarging(size: int, pad: int, out: int) -> Array:
-    """The matrix (out, size) of cubic interpolation in size - 2 pad pixels, the middle of `size`.
-
-    Pixels are squares with their values at the centres; at the edge the last pixel stands for those behind it.
-    """
-    inner = size - 2 * pad
-    at = (np.arange(out) + 0.5) * inner / out - 0.5
-    second = np.maximum((at + 1e-5).astype(int), 0)
-    weights = np.vander(at - second, 4, increasing=True) @ CUBIC.T
-    m = np.zeros((out, size))
-    for k in range(4):
-        pixel = np.clip(second + k - 1, 0, inner - 1) + pad
-        np.add.at(m, (np.arange(out), pixel), weights[:, k])
-    return m
 
 
 class ImResize(ParameterFree):
@@ -101,9 +83,4 @@ class ImResize(ParameterFree):
             image[...] = a.T @ dy[0] @ b
 
     def to_onnx(self, graph: Any, inputs: list[str]) -> list[str]:
-        shape = graph.shape(inputs[0])
-        found = []
-        for n, (a, b) in enumerate(self.matrices(shape, self.infer(shape)[0], np.dtype(np.float32))):
-            rows = graph.op("MatMul", [graph.const(a), graph.cut(inputs[0], 0, n, n + 1)])
-            found.append(graph.op("MatMul", [rows, graph.const(np.ascontiguousarray(b.T))]))
-        return [found[0] if len(found) == 1 else graph.op("Sum", found)]
+        return [resize_onnx.build(self, graph, inputs[0])]

@@ -58,6 +58,17 @@ def test_scales_are_cut_enlarged_and_averaged():
         np.testing.assert_allclose(y[0, c], want, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "options", ["factor: 3", "factor: 1.7 start_scale: 0.9", "target_spatial_width: 40 target_spatial_height: 25"]
+)
+def test_a_model_merges_any_number_of_maps_of_any_size(options):
+    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 9 } } }'
+    text += f'layer {{ name: "y" bottom: "x" top: "y" type: "ImResize" imresize_param {{ scale_gap: 0.2 {options} }} }}'
+    built = net(text, dtype=np.float32)
+    feeds = [{"x": RNG.normal(size=(n, 3, *size))} for n, size in ((1, (6, 31)), (4, (12, 5)), (3, (10, 46)))]
+    assert export.verify(built, export.build(built, dynamic=["batch", "image"]), feeds=feeds).difference < 1e-4
+
+
 def test_a_plane_stays_a_plane():
     x = np.add.outer(np.arange(6.0), 2 * np.arange(8.0))[None, None]
     y = run('type: "ImResize" imresize_param { factor: 5 }', x)[0, 0]

@@ -1,5 +1,7 @@
 """Bilinear interpolation as a matrix for each axis: y = rows x columns^T, so that its transpose is the gradient."""
 
+from typing import Any
+
 import numpy as np
 
 Array = np.ndarray
@@ -26,3 +28,18 @@ def weights(at: Array, length: int, margin: float) -> Array:
 def resample(x: Array, rows: Array, columns: Array) -> Array:
     """rows x columns^T for each channel of x [C, H, W]."""
     return np.matmul(np.matmul(rows, x), columns.T)
+
+
+def computed(graph: Any, size: Any, places: int, margin: float) -> str:
+    """`weights` of places that cut an axis of an open size evenly, the first at 0, as ONNX operations."""
+
+    def op(kind: str, *inputs: Any, **more: Any) -> str:
+        return str(graph.op(kind, [x if isinstance(x, str) else graph.const(x) for x in inputs], **more))
+
+    length = op("Cast", graph.joined([size]), to=1)
+    at = op("Mul", np.arange(places, dtype=np.float32), op("Div", length, np.float32(places)))
+    last = op("Sub", length, np.float32(1))
+    inside = op("Cast", op("LessOrEqual", at, op("Add", last, np.float32(margin))), to=1)
+    pixels = op("Cast", graph.numbers(0, size), to=1)
+    away = op("Abs", op("Sub", op("Unsqueeze", op("Min", at, last), np.array([1])), pixels))
+    return op("Mul", op("Relu", op("Sub", np.float32(1), away)), op("Unsqueeze", inside, np.array([1])))

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from netdef.errors import ExportError
 from netdef.layer import Blob, Block, Field, LayerError, ParameterFree, Shape
-from netdef_rcnn.bilinear import resample, weights
+from netdef_rcnn.bilinear import computed, resample, weights
 from netdef_rcnn.regions import pooled
 
 Array = np.ndarray
+MARGIN = 0.5
 
 
 class MaskPooling(ParameterFree):
@@ -65,7 +65,7 @@ class MaskResize(ParameterFree):
 
     def _matrices(self, x: Shape) -> list[Array]:
         places = zip(x[2:], self.sizes, strict=True)
-        return [weights(np.arange(n, dtype=self.dtype) * self.dtype.type(m / n), m, 0.5) for m, n in places]
+        return [weights(np.arange(n, dtype=self.dtype) * self.dtype.type(m / n), m, MARGIN) for m, n in places]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data[...] = resample(bottom[0].data, *self._matrices(bottom[0].shape))
@@ -75,8 +75,10 @@ class MaskResize(ParameterFree):
         bottom[0].diff[...] = resample(top[0].diff, rows.T, columns.T)
 
     def to_onnx(self, graph, inputs):
-        if not graph.shape(inputs[0]):
-            raise ExportError("MaskResize needs a mask with axes")
-        rows, columns = self._matrices(graph.shape(inputs[0]))
-        x = graph.op("MatMul", [graph.const(rows, "rows"), inputs[0]])
-        return [graph.op("MatMul", [x, graph.const(np.ascontiguousarray(columns.T), "columns")])]
+        free = graph.open_axes(inputs[0])
+        rows, columns = (
+            computed(graph, graph.sizes(inputs[0])[axis], n, MARGIN) if axis in free else graph.const(found)
+            for axis, n, found in zip((2, 3), self.sizes, self._matrices(graph.shape(inputs[0])), strict=True)
+        )
+        columns = graph.op("Transpose", [columns], perm=[1, 0])
+        return [graph.op("MatMul", [graph.op("MatMul", [rows, inputs[0]]), columns])]

@@ -342,3 +342,14 @@ def test_pooled_regions_go_out_and_come_back(more, tmp_path):
     onnx.save(export.build(built).model, tmp_path / "m.onnx")
     layers = imported(tmp_path / "m.onnx", registry.default()).param.layer
     assert [layer.type for layer in layers if layer.type not in ("Input", "Flatten")] == ["ROIPooling"]
+
+
+def test_masks_of_an_open_size_go_out():
+    """Larger and smaller ones; where they grow by more than 2, the last pixels are 0."""
+    text = """
+    layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 7 } } }
+    layer { name: "y" type: "MaskResize" bottom: "x" top: "y" mask_resize_param { output_height: 14 output_width: 10 } }
+    """
+    built = testing.net(text, dtype=np.float32)
+    feeds = [{"x": RNG.normal(size=(n, 3, *size))} for n, size in ((1, (3, 40)), (3, (7, 5)), (2, (14, 1)))]
+    assert export.verify(built, export.build(built, dynamic=["batch", "image"]), feeds=feeds).difference < 1e-5

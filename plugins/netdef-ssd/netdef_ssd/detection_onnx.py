@@ -146,13 +146,12 @@ class _Detection:
         n, count = self.graph.joined([self.n]), self.graph.cut(self.op("Shape", found), 0, 0, 1)
         absent = self.op("Expand", self.op("Equal", count, np.array([0])), n)
         present = self.op("Expand", np.array([True]), count)
-        both = self.op("Concat", found, self.nothing(n), axis=0)
+        both = self.op("Concat", found, self.nothing(), axis=0)
         return str(self.op("Compress", both, self.op("Concat", present, absent, axis=0), axis=0))
 
-    def nothing(self, n: str) -> str:
+    def nothing(self) -> str:
         """A row for each image: its number, and six times -1."""
-        numbers = self.op("Range", np.int64(0), self.op("Squeeze", n), np.int64(1))
-        first = self.op("Unsqueeze", self.op("Cast", numbers, to=1), np.array([1]))
+        first = self.op("Unsqueeze", self.op("Cast", self.graph.numbers(0, self.n), to=1), np.array([1]))
         return str(self.op("Pad", first, np.array([0, 0, 0, 6]), np.float32(-1)))
 
 
