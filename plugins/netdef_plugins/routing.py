@@ -1,14 +1,14 @@
 """Layers that move data unchanged: joined, cut, copied, chosen, dropped."""
 
-from itertools import accumulate, pairwise
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from netdef.layer import Blob, LayerError, ParameterFree, hookimpl
 
-from .axes import named
-from .elementwise import by_slabs
+from .axes import fold, named
 from .rows import add_at, indices
 
 
@@ -59,18 +59,21 @@ class Concat(ParameterFree):
                 )
         return [(*first[:axis], sum(s[axis] for s in shapes), *first[axis + 1 :])]
 
-    def _parts(self, y: np.ndarray, bottom: list[Blob]) -> list[np.ndarray]:
-        axis = named(self.param, "concat_dim", y.shape)
-        return cut(y, axis, [b.shape[axis] for b in bottom])
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        for part, b in zip(self._parts(top[0].data, bottom), bottom, strict=True):
-            by_slabs(np.copyto, part, b.data)
+        from .kernels import blocks
+
+        axis = named(self.param, "concat_dim", top[0].shape)
+        for whole, begin, part in along(axis, top[0].data, [b.data for b in bottom]):
+            blocks.put(part, whole, begin)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        for part, b, down in zip(self._parts(top[0].diff, bottom), bottom, propagate_down, strict=True):
+        from .kernels import blocks
+
+        axis = named(self.param, "concat_dim", top[0].shape)
+        parts = along(axis, top[0].diff, [b.diff for b in bottom])
+        for (whole, begin, part), down in zip(parts, propagate_down, strict=True):
             if down:
-                by_slabs(np.copyto, b.diff, part)
+                blocks.take(whole, begin, part)
 
     def to_onnx(self, graph, inputs):
         return [graph.op("Concat", inputs, axis=named(self.param, "concat_dim", graph.shape(inputs[0])))]
@@ -108,17 +111,19 @@ class Slice(ParameterFree):
         points, tops = list(self.param.slice_point), len(self.layer_param.top)
         return [b - a for a, b in pairwise([0, *points, size])] if points else [size // tops] * tops
 
-    def _parts(self, x: np.ndarray) -> list[np.ndarray]:
-        axis = named(self.param, "slice_dim", x.shape)
-        return cut(x, axis, self._sizes(x.shape[axis], axis))
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        for part, t in zip(self._parts(bottom[0].data), top, strict=True):
-            by_slabs(np.copyto, t.data, part)
+        from .kernels import blocks
+
+        axis = named(self.param, "slice_dim", bottom[0].shape)
+        for whole, begin, part in along(axis, bottom[0].data, [t.data for t in top]):
+            blocks.take(whole, begin, part)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        for part, t in zip(self._parts(bottom[0].diff), top, strict=True):
-            by_slabs(np.copyto, part, t.diff)
+        from .kernels import blocks
+
+        axis = named(self.param, "slice_dim", bottom[0].shape)
+        for whole, begin, part in along(axis, bottom[0].diff, [t.diff for t in top]):
+            blocks.put(part, whole, begin)
 
     def to_onnx(self, graph, inputs):
         x = graph.sizes(inputs[0])
@@ -223,10 +228,13 @@ class BatchReindex(ParameterFree):
         return [graph.op("Gather", [inputs[0], graph.op("Cast", inputs[1:], to=7)], axis=0)]
 
 
-def cut(x: np.ndarray, axis: int, sizes: list[int]) -> list[np.ndarray]:
-    """Views of the parts of x, of these sizes along an axis."""
-    ends = list(accumulate(sizes))
-    return [x[(slice(None),) * axis + (slice(end - n, end),)] for n, end in zip(sizes, ends, strict=True)]
+def along(axis: int, whole: np.ndarray, parts: list[np.ndarray]) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:
+    """Each of the parts, one after another along an axis of the whole: the whole, where it begins there, and the part;
+    the axes before and after are folded to one."""
+    begin = 0
+    for part in parts:
+        yield fold(whole, axis, axis + 1), begin, fold(part, axis, axis + 1)
+        begin += part.shape[axis]
 
 
 @hookimpl

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from netdef_plugins.kernels import combine, dropout, elementwise, native, rules, slopes, threads
+from netdef_plugins.kernels import blocks, combine, dropout, elementwise, native, rules, slopes, threads
 
 SIZES = [1, 15, 1001, 100_003]
 DTYPES = ["f", "d"]
@@ -108,6 +108,18 @@ def test_a_slope_for_each_channel(shape, dtype):
     slopes.update(dy, x, da := a.copy())
     if x.size:
         close(da, a + np.einsum("ocs,ocs->c", np.minimum(x, 0).astype(float), dy))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inner", [1, 7, 30_001])
+def test_parts_go_to_their_place_and_come_back(inner, dtype):
+    (whole,) = (v.reshape(3, 5, inner) for v in arrays(dtype, 15 * inner, 1))
+    part, want = np.empty((3, 2, inner), dtype), whole.copy()
+    blocks.take(whole, 2, part)
+    np.testing.assert_array_equal(part, whole[:, 2:4])
+    want[:, 3:] = part
+    blocks.put(part, whole, 3)
+    np.testing.assert_array_equal(whole, want)
 
 
 def test_calls_are_shared_once_each_and_may_run_kernels():
