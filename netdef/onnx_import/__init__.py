@@ -47,7 +47,7 @@ def _one(node: onnx.NodeProto, done: Importing, registry: Registry) -> None:
         made.give(registry.get("importers", node.op_type)(made))
     except NetdefError as e:
         raise e.at(what) from None
-    except (KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError) as e:
+    except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as e:
         raise ExportError(f"{what} is not as ONNX has it: {type(e).__name__}: {e}") from e
 
 

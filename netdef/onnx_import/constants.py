@@ -13,7 +13,9 @@ from netdef.onnx_import.importing import Importing
 
 FOLDED = {"Unsqueeze", "Squeeze", "Reshape", "Transpose", "Cast", "Identity", "Concat", "Slice", "Gather", "Neg", "Add"}
 FOLDED |= {"Sub", "Mul", "Div", "Sqrt", "Split", "Floor", "Ceil", "Min", "Max", "Pow", "Equal", "Where", "Flatten"}
-FOLDED |= {"ReduceProd", "Mod", "Exp", "Abs", "Reciprocal", "Dropout"}
+FOLDED |= {"ReduceProd", "Mod", "Exp", "Abs", "Reciprocal", "Dropout", "Not", "And", "Or", "Less", "Greater", "Sign"}
+FOLDED |= {"LessOrEqual", "GreaterOrEqual", "Trilu", "ScatterND", "ScatterElements", "GatherND", "GatherElements"}
+FOLDED |= {"Round", "Log", "Sin", "Cos", "Tanh", "Sigmoid", "Erf", "Clip", "CumSum"}
 """What may be computed from constants: nothing that makes much of little,"""
 GROWING: dict[str, Any] = {
     "ConstantOfShape": lambda shape: math.prod(shape.tolist()),

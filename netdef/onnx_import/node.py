@@ -92,7 +92,9 @@ class Node:
         """Let the reader of the output pad; `build` is for one that cannot."""
         source, before = self.unpadded(self.inputs[0])
         begin, end = ([a + b for a, b in zip(x, y, strict=True)] for x, y in zip((begin, end), before, strict=True))
-        self._done.padded[self.node.output[0]] = Padded(source, begin, end, build)
+        name, (n, c, *image) = self.node.output[0], self.shape(source)
+        self._done.shapes[name] = (n, c, *(d + a + b for d, a, b in zip(image, begin, end, strict=True)))
+        self._done.padded[name] = Padded(source, begin, end, build)
 
     # -- values of which a reader may need less ------------------------------------------------------------------------
 

@@ -1,70 +1,7 @@
 """ONNX models of one operation: in every form that broadcasts, pads and rounds."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
-
-RNG = np.random.default_rng(0)
-
-
-@dataclass
-class Case:
-    """Shapes are values that are computed, arrays constants; `types` is what it becomes, where that matters."""
-
-    op: str
-    inputs: list[Any]
-    attributes: dict[str, Any] = field(default_factory=dict)
-    types: list[str] | None = None
-    outputs: int = 1
-
-    def model(self) -> onnx.ModelProto:
-        names = ["" if given is None else f"x{i}" for i, given in enumerate(self.inputs)]
-        shaped = [(n, g) for n, g in zip(names, self.inputs, strict=True) if isinstance(g, tuple)]
-        arrays = {n: np.asarray(g) for n, g in zip(names, self.inputs, strict=True) if is_array(g)}
-        constants = [numpy_helper.from_array(x, n) for n, x in arrays.items()]
-        ys = [f"y{i}" for i in range(self.outputs)]
-        nodes = [helper.make_node(self.op, names, ys, name="one", **self.attributes)]
-        if self.op in LOGICAL:
-            nodes.append(helper.make_node("Cast", ys, ["z"], to=1))
-            ys = ["z"]
-        if self.op in READS_LOGICAL:
-            nodes.insert(0, helper.make_node("Greater", ["x0", "zero"], ["c"]))
-            nodes[1].input[0] = "c"
-            constants.append(numpy_helper.from_array(np.zeros((), np.float32), "zero"))
-        graph = helper.make_graph(
-            nodes,
-            "g",
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shaped],
-            [
-                helper.make_tensor_value_info(y, INT64 if t == WHOLE.get(self.op) else FLOAT, None)
-                for t, y in enumerate(ys)
-            ],
-            constants,
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-
-
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
-WHOLE = {"ArgMax": 0, "ArgMin": 0, "TopK": 1, "MaxPool": 1}
-"""Which output is whole numbers."""
-LOGICAL = {"Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not"}
-READS_LOGICAL = {"Where", "Not"}
-
-
-def is_array(given: Any) -> bool:
-    return isinstance(given, np.ndarray | np.generic)
-
-
-def r(*shape: int, low: float = -1.0) -> np.ndarray:
-    return RNG.uniform(low, 1.5, shape).astype(np.float32)
-
-
-def ints(*values: int) -> np.ndarray:
-    return np.array(values, np.int64)
-
+from export.onnx_case import Case, ints, r
 
 X, V, STEPS = (2, 3, 6, 5), (2, 3), (5, 2, 3)
 W, W1 = r(4, 3, 3, 3), r(3, 4, 3, 3)
@@ -77,6 +14,8 @@ CASES = [
     Case("Mish", [X], {}, ["BNLL", "TanH", "Eltwise"]),
     *(Case("CumSum", [X, ints(axis)], how) for axis, how in ((1, {}), (-1, {"reverse": 1}), (0, {"exclusive": 1}))),
     Case("Elu", [X], {"alpha": 0.5}),
+    Case("Erf", [X]),
+    *(Case("Gelu", [X], {"approximate": how}, opset=20) for how in ("none", "tanh")),
     Case("Cast", [X], {"to": 1}),
     Case("Clip", [X, np.float32(0), np.float32(6)], {}, ["Clip"]),
     Case("Clip", [X, np.float32(0)], {}, ["ReLU"]),
@@ -125,6 +64,11 @@ CASES = [
     Case("Greater", [X, (2, 3, 1, 1)]),
     Case("Less", [X, r(3, 1, 1)]),
     Case("Where", [X, X, r(3, 1, 1)]),
+    Case("Where", [X, r(3, 1, 1), np.float32(2)]),
+    Case("Equal", [X, (3, 1, 1)]),
+    Case("Equal", [np.zeros(5, np.float32), X]),
+    Case("Trilu", [X]),
+    Case("Trilu", [X, ints(1)[0]], {"upper": 0}, ["Scale"]),
     Case("Not", [X]),
     Case("Conv", [X, W, r(4)], K, ["Convolution"]),
     Case("Conv", [X, W], K | {"pads": [1, 1, 1, 1], "strides": [2, 1]}),
@@ -135,6 +79,8 @@ CASES = [
     Case("Conv", [X, r(6, 1, 3, 1)], {"group": 3, "dilations": [2, 1]}),
     Case("Conv", [(2, 3, 9), r(4, 3, 3)]),
     Case("Conv", [(1, 2, 4, 5, 6), r(3, 2, 2, 3, 1)], {"pads": [0, 1, 0, 1, 1, 0]}),
+    Case("Col2Im", [(2, 12, 9), ints(4, 7), ints(2, 3)], {"strides": [2, 3], "pads": [1, 1, 1, 1]}),
+    Case("Col2Im", [(1, 4, 9), ints(5, 4), ints(2, 2)], {"dilations": [2, 1]}, ["Reshape", "Deconvolution"]),
     Case("ConvTranspose", [X, W1, r(4)], K | S, ["Deconvolution"]),
     Case("ConvTranspose", [X, W1], S | {"pads": [0, 1, 1, 0]}),
     Case("ConvTranspose", [X, W1], S | {"pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
@@ -154,6 +100,8 @@ CASES = [
     Case("MaxPool", [X], K | {"pads": [1, 1, 0, 0]}, outputs=2),
     Case("AveragePool", [X], K | S, ["Pooling"]),
     Case("AveragePool", [(1, 2, 6, 3, 4)], {"kernel_shape": [3, 1, 1], "pads": [1, 0, 0, 1, 0, 0]}),
+    Case("MaxPool", [(1, 2, 6, 6, 6)], {"kernel_shape": [2, 3, 2], "strides": [2, 1, 2]}),
+    Case("AveragePool", [(1, 2, 6, 7, 5)], {"kernel_shape": [2, 3, 1], "pads": [1, 1, 0, 0, 0, 0]}),
     Case("MaxPool", [(1, 2, 3, 6, 4)], {"kernel_shape": [1, 2, 1], "strides": [1, 2, 1]}),
     Case("AveragePool", [X], K | S | {"pads": [1, 1, 1, 1]}),
     Case("AveragePool", [X], K | S | {"pads": [1, 1, 1, 1], "count_include_pad": 1}),
@@ -173,6 +121,32 @@ CASES = [
     Case("MatMul", [r(4, 5), (2, 5, 3)]),
     Case("MatMul", [(2, 2, 5, 3), r(1, 3, 4)]),
     Case("MatMul", [r(4, 2), (2, 3)]),
+    Case("MatMul", [X, r(5)], {}, ["InnerProduct", "Flatten"]),
+    Case("MatMul", [r(6), X]),
+    Case("MatMul", [(2, 4, 5, 3), r(4, 3, 2)]),
+    Case("MatMul", [(2, 3), (3, 4)]),
+    Case("MatMul", [(2, 1, 5, 3), (4, 3, 2)]),
+    Case("MatMul", [(5,), (5, 3)]),
+    Case("Gemm", [(2, 3), (4, 3), (4,)], {"transB": 1, "alpha": 0.5, "beta": 2.0}),
+    Case("Gemm", [(3, 2), (3, 4)], {"transA": 1}),
+    *(
+        Case("Einsum", list(inputs), {"equation": equation})
+        for equation, *inputs in (
+            ("nchw,oc->nohw", X, r(4, 3)),
+            ("nchw,hwo", X, r(6, 5, 4)),
+            ("...w,wo->...o", X, r(5, 4)),
+            ("nchw,chwo->no", X, r(3, 6, 5, 2)),
+            ("gnc,gco->gno", (3, 2, 4), r(3, 4, 5)),
+            ("nchw,nc->nchw", X, (2, 3)),
+            ("nchw,nchw->nc", X, X),
+            ("bik,bjk->bij", (2, 4, 3), (2, 5, 3)),
+            ("nchw->nc", X),
+            ("i,j->ij", (3,), (4,)),
+            ("ij,jk,kl->il", (2, 3), r(3, 4), r(4, 5)),
+            ("ij,jk,k", (2, 3), (3, 4), (4,)),
+            ("i...->...", X),
+        )
+    ),
     Case("BatchNormalization", [X, r(3), r(3), r(3), r(3, low=0.5)], {}, ["BatchNorm", "Scale"]),
     Case(
         "BatchNormalization",
@@ -181,6 +155,7 @@ CASES = [
         ["BatchNorm"],
     ),
     Case("InstanceNormalization", [X, r(3), r(3)]),
+    Case("GroupNormalization", [(2, 4, 3, 5), r(4), r(4)], {"num_groups": 2}, opset=21, shape=(2, 4, 3, 5)),
     Case("LayerNormalization", [X, r(6, 5), r(6, 5)], {"axis": 2}),
     Case("LayerNormalization", [(2, 7, 5), r(5)]),
     Case("LpNormalization", [X], {"axis": 1}),
@@ -209,6 +184,7 @@ CASES = [
     Case("ReduceMean", [X, ints(2, 3)], {"keepdims": 0}, ["Pooling", "Flatten"]),
     Case("ReduceLogSumExp", [X, ints(1)]),
     Case("ReduceLogSum", [X, ints(1)]),
+    Case("ReduceProd", [X, ints(1, 3)]),
     Case("ReduceL2", [X, ints(1)]),
     Case("Reshape", [X, ints(0, -1)], {}, ["Flatten"]),
     Case("Reshape", [X, ints(2, 9, 10)], {}, ["Reshape"]),
@@ -238,6 +214,8 @@ CASES = [
     Case("Gather", [X, ints(2, 1, 0)], {"axis": 1}),
     Case("Gather", [X, ints(1, 1, -1)], {"axis": 3}),
     Case("Gather", [X, np.array(1)], {"axis": 1}),
+    Case("GatherND", [X, np.array([[[0, 1], [1, -1]], [[0, 0], [1, 2]]])]),
+    Case("GatherND", [X, np.array([[1]])], {}, ["Slice", "Silence"]),
     Case("Tile", [X, ints(1, 2, 1, 3)]),
     Case("Expand", [(2, 1, 5), ints(2, 3, 5)]),
     Case("Expand", [(3, 1), ints(2, 3, 4)]),
@@ -260,12 +238,20 @@ CASES = [
     Case("Pad", [X, ints(0, 0, 1, 2, 0, 0, 0, 1)], {"mode": "reflect"}),
     Case("Pad", [X, ints(0, 0, 1, 2, 0, 0, 0, 1)], {"mode": "edge"}),
     Case("Pad", [X, ints(0, 1, 0, 0, 0, 2, 0, 0)]),
+    Case("Pad", [X, ints(0, 0, 1, 2, 0, 0, 0, 1), np.float32(1.5)]),
+    Case("Pad", [X, ints(0, -1, -2, 1, 0, 0, 1, -1), np.float32(-2)]),
+    Case("Pad", [X, ints(0, 0, -1, 0, 0, 0, -2, 0)]),
     Case("DepthToSpace", [(1, 4, 1, 1)], {"blocksize": 2}),
     Case("SpaceToDepth", [(1, 1, 2, 2)], {"blocksize": 2}),
     *(
         Case("LSTM", [STEPS, r(n, 16, 3), r(n, 16, 4), *more], {"hidden_size": 4, "direction": way}, outputs=3)
         for way, n in (("forward", 1), ("reverse", 1), ("bidirectional", 2))
         for more in ([], [r(n, 32)], [r(n, 32), None, r(n, 2, 4), r(n, 2, 4)], [None, None, (n, 2, 4), (n, 2, 4)])
+    ),
+    *(
+        Case("RNN", [STEPS, r(n, 4, 3), r(n, 4, 4), *more], {"hidden_size": 4, "direction": way}, outputs=2)
+        for way, n in (("forward", 1), ("reverse", 1), ("bidirectional", 2))
+        for more in ([], [r(n, 8)], [r(n, 8), None, r(n, 2, 4)], [None, None, (n, 2, 4)])
     ),
     Case("LSTM", [STEPS, r(1, 16, 3), r(1, 16, 4)], {"hidden_size": 4}, ["Parameter", "LSTM", "Reshape"]),
 ]

@@ -55,7 +55,7 @@ class ROIAlign(OfRegions):
         if len(graph.shape(rois)) != 2:
             rois = graph.op("Reshape", [rois, graph.const(np.array([-1, 5]))])
         image, corners = graph.op("Split", [rois, graph.const(np.array([1, 4]))], axis=1, outputs=2)
-        image = graph.op("Reshape", [graph.op("Cast", [image], to=7), graph.const(np.array([-1]))])
+        image = graph.op("Cast", [graph.op("Reshape", [image, graph.const(np.array([-1]))])], to=7)
         how = {"coordinate_transformation_mode": "output_half_pixel", "mode": "avg", "sampling_ratio": 0}
         height, width = self.sizes
         scale = self.param.spatial_scale

@@ -9,7 +9,9 @@ from netdef_plugins.from_onnx import (
     choices,
     dense,
     elementwise,
+    frames,
     pools,
+    products,
     ranks,
     recurrent,
     reductions,
@@ -20,6 +22,7 @@ from netdef_plugins.from_onnx import (
 @hookimpl
 def netdef_importers() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for family in (arithmetic, axes, choices, dense, elementwise, pools, ranks, recurrent, reductions, windows):
+    linear_algebra = (dense, products, recurrent, windows)
+    for family in (arithmetic, axes, choices, elementwise, frames, pools, ranks, reductions, *linear_algebra):
         found |= family.IMPORTERS
     return found

@@ -1,4 +1,4 @@
-"""Operators that move numbers: reshaped, transposed, joined, cut, repeated, resized, padded."""
+"""Operators that move numbers: reshaped, transposed, joined, cut, repeated."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from netdef.errors import ExportError
-from netdef_plugins.from_onnx.forms import linear, parts, picked, reshaped, transposed, widened
+from netdef_plugins.from_onnx.forms import linear, parts, picked, places, reshaped, transposed, widened
 
 
 def reshape(node: Any) -> str:
@@ -71,39 +71,53 @@ def cut(node: Any) -> str:
     axes = list(range(len(starts))) if axes is None else [axis % len(shape) for axis in axes.tolist()]
     steps = [1] * len(starts) if steps is None else steps.tolist()
     given = zip(axes, starts, ends, steps, strict=True)
-    places = {axis: range(shape[axis])[first:end:step] for axis, first, end, step in given}
-    for axis, found in places.items():
+    kept = {axis: range(shape[axis])[first:end:step] for axis, first, end, step in given}
+    for axis, found in kept.items():
         if not found:
             raise ExportError(f"nothing is left of axis {axis}")
 
     def build() -> str:
         y = x
-        for axis, found in places.items():
+        for axis, found in kept.items():
             y = picked(node, y, axis, list(found))
         return str(y)
 
-    if steps == [-1] and len(places[axes[0]]) == shape[axes[0]]:
+    if steps == [-1] and len(kept[axes[0]]) == shape[axes[0]]:
         return str(node.see(x, build, "reversed", axes[0]))
     return build()
 
 
 def gather(node: Any) -> str:
-    """Of constant places along an axis, where a number alone takes the axis away; of rows of a table an Embed."""
-    if node.is_constant(node.inputs[0]) and not node.is_constant(node.inputs[1]):
-        return _embedded(node)
-    x, places = node.inputs[0], node.weight(1)
+    """Of constant places along an axis, where a number alone takes the axis away; of others rows: see `_rows`."""
+    x, axis = node.inputs[0], node.attributes.get("axis", 0)
+    if not node.is_constant(node.inputs[1]):
+        return _rows(node, x, places(node, node.inputs[1]) or node.inputs[1], axis)
+    at, shape = node.weight(1), node.shape(x)
+    axis %= len(shape)
+    y = picked(node, x, axis, (at.reshape(-1) % shape[axis]).tolist())
+    return reshaped(node, y, (*shape[:axis], *at.shape, *shape[axis + 1 :]))
+
+
+def gather_nd(node: Any) -> str:
+    """Of constant places along the first axes, as along one"""
+    x, at = node.inputs[0], node.weight(1)
+    if node.attributes.get("batch_dims", 0):
+        raise ExportError("places of their own for every value of a batch; want places alike")
+    first, rest = np.split(node.shape(x), [at.shape[-1]])
+    flat = np.ravel_multi_index(tuple(np.moveaxis(at % first, -1, 0)), tuple(first)).reshape(-1)
+    y = picked(node, reshaped(node, x, (math.prod(first), *rest)), 0, flat.tolist())
+    return reshaped(node, y, (*at.shape[:-1], *rest))
+
+
+def _rows(node: Any, x: str, at: str, axis: int) -> str:
+    """Computed places: in a table an Embed, in a value along its first axis a BatchReindex."""
     shape = node.shape(x)
-    axis = node.attributes.get("axis", 0) % len(shape)
-    y = picked(node, x, axis, (places.reshape(-1) % shape[axis]).tolist())
-    return reshaped(node, y, (*shape[:axis], *places.shape, *shape[axis + 1 :]))
-
-
-def _embedded(node: Any) -> str:
-    table, axis = node.constant(node.inputs[0]), node.attributes.get("axis", 0)
-    if table.ndim != 2 or axis:
-        raise ExportError(f"computed places along axis {axis} of {table.ndim}; want rows of a table")
-    options = {"input_dim": len(table), "num_output": table.shape[1], "bias_term": False}
-    return str(node.layer("Embed", node.inputs[1], [table], embed_param=options))
+    if axis or len(shape) != 2 or not node.is_constant(x):
+        if axis or len(node.shape(at)) != 1:
+            raise ExportError(f"computed places along axis {axis} of {len(shape)}; want rows of a table, or a batch's")
+        return str(node.layer("BatchReindex", [x, at]))
+    options = {"input_dim": shape[0], "num_output": shape[1], "bias_term": False}
+    return str(node.layer("Embed", at, [node.constant(x)], embed_param=options))
 
 
 def cumulative(node: Any) -> str:
@@ -144,100 +158,14 @@ def space_to_depth(node: Any) -> str:
     return reshaped(node, y, (n, c * b * b, h // b, w // b))
 
 
-def resize(node: Any) -> str:
-    """Every pixel k times is a Deconvolution of ones, which takes any size; all else, axis by axis, a matrix."""
-    x = node.inputs[0]
-    shape, new = node.shape(x), _resized(node)
-    mixed = {axis: _matrix(node, a, b, axis) for axis, (a, b) in enumerate(zip(shape, new, strict=True)) if a != b}
-    times = [b // a for a, b in zip(shape, new, strict=True)]
-    repeats = all(_repeats(matrix, times[axis]) for axis, matrix in mixed.items())
-    if repeats and mixed and len(shape) == 4 and min(mixed) > 1:
-        options: dict[str, Any] = {"num_output": shape[1], "group": shape[1], "bias_term": False}
-        options |= {"kernel_h": times[2], "kernel_w": times[3], "stride_h": times[2], "stride_w": times[3]}
-        return str(node.layer("Deconvolution", x, [np.ones((shape[1], 1, *times[2:]))], convolution_param=options))
-    for axis, matrix in mixed.items():
-        x = linear(node, x, axis, matrix)
-    return str(x)
-
-
-def _repeats(matrix: np.ndarray, times: int) -> bool:
-    return len(matrix) == times * matrix.shape[1] and np.array_equal(matrix, np.eye(matrix.shape[1]).repeat(times, 0))
-
-
-def _resized(node: Any) -> tuple[int, ...]:
-    shape = node.shape(node.inputs[0])
-    if "keep_aspect_ratio_policy" in node.attributes and node.attributes["keep_aspect_ratio_policy"] != b"stretch":
-        raise ExportError("keep_aspect_ratio_policy; want the sizes or scales themselves")
-    given = node.weight(3 if node.has(3) else 2)
-    sizes = list(shape)
-    for axis, value in zip(node.attributes.get("axes", range(len(shape))), given, strict=True):
-        sizes[axis] = int(value) if node.has(3) else int(np.floor(shape[axis] * np.float64(value)))
-    return tuple(sizes)
-
-
-def _matrix(node: Any, old: int, new: int, axis: int) -> np.ndarray:
-    """What the operation does along one axis, found by resizing the unit vectors."""
-    left = ("axes", "keep_aspect_ratio_policy", "" if node.attributes.get("antialias") else "antialias")
-    taken = {k: v for k, v in node.attributes.items() if k not in left}
-    feed: dict[str, Any] = {"x": np.eye(old, dtype=np.float32)}
-    if node.has(3):
-        feed["sizes"] = np.array([old, new], np.int64)
-    else:
-        axes = list(node.attributes.get("axes", range(len(node.shape(node.inputs[0])))))
-        feed["scales"] = np.array([1, node.weight(2)[axes.index(axis)]], np.float32)
-    inputs = ["x", "", "", "sizes"] if node.has(3) else ["x", "", "scales"]
-    return np.asarray(_run("Resize", inputs, taken, feed)).T
-
-
-def _run(operator: str, inputs: list[str], attributes: dict[str, Any], feed: dict[str, Any]) -> Any:
-    from onnx import TensorProto, helper  # when it is needed: this module is loaded with every net
-    from onnx.reference import ReferenceEvaluator
-
-    kinds = {name: helper.np_dtype_to_tensor_dtype(x.dtype) for name, x in feed.items()}
-    infos = [helper.make_tensor_value_info(name, kinds[name], x.shape) for name, x in feed.items()]
-    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-    made = helper.make_node(operator, inputs, ["y"], **attributes)
-    graph = helper.make_graph([made], "one", infos, [out])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    return ReferenceEvaluator(model).run(None, feed)[0]
-
-
-def pad(node: Any) -> str | None:
-    """Zeros around an image, which the operation that follows takes over; mirrored or repeated, a matrix."""
-    x, pads, value = node.inputs[0], node.argument("pads", 1).astype(int).tolist(), node.argument("value", 2)
-    mode, n = node.attributes.get("mode", b"constant"), len(node.shape(x))
-    if node.has(3):
-        axes, given = [int(a) % n for a in node.weight(3)], pads
-        pads = [0] * 2 * n
-        for i, a in enumerate(axes):
-            pads[a], pads[n + a] = given[i], given[len(axes) + i]
-    begin, end = pads[:n], pads[n:]
-    if mode == b"constant" and value is not None and np.any(value) and any(pads):
-        raise ExportError(f"padding with {float(value):g}; layers of Caffe pad with zeros")
-
-    def build() -> str:
-        y = x
-        for axis, (a, b) in enumerate(zip(begin, end, strict=True)):
-            y = linear(node, y, axis, _padding(node.shape(x)[axis], a, b, mode.decode())) if a or b else y
-        return str(y)
-
-    if mode != b"constant" or n < 3 or any(begin[:2]) or any(end[:2]) or min(pads) < 0:
-        return build()
-    node.postpone(begin[2:], end[2:], build)
-    return None
-
-
-def _padding(size: int, before: int, behind: int, mode: str) -> np.ndarray:
-    """The matrix that pads: rows are outputs."""
-    if min(before, behind) < 0:
-        raise ExportError("padding below zero; want a Slice")
-    if mode not in ("constant", "reflect", "edge", "wrap"):
-        raise ExportError(f"mode '{mode}'; want constant, reflect, edge or wrap")
-    how: Any = mode
-    return np.pad(np.eye(size), ((before, behind), (0, 0)), mode=how)
-
-
 IMPORTERS = {"Reshape": reshape, "Flatten": flatten, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Transpose": transpose}
-IMPORTERS |= {"Concat": concat, "Split": split, "Slice": cut, "Gather": gather, "Tile": tile, "Expand": expand}
-IMPORTERS |= {"DepthToSpace": depth_to_space, "SpaceToDepth": space_to_depth, "Resize": resize, "Upsample": resize}
-IMPORTERS |= {"Pad": pad, "CumSum": cumulative}
+IMPORTERS |= {
+    "Concat": concat,
+    "Split": split,
+    "Slice": cut,
+    "Gather": gather,
+    "GatherND": gather_nd,
+    "Tile": tile,
+    "Expand": expand,
+}
+IMPORTERS |= {"DepthToSpace": depth_to_space, "SpaceToDepth": space_to_depth, "CumSum": cumulative}

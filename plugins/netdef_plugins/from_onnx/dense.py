@@ -7,7 +7,8 @@ import numpy as np
 
 from netdef.errors import ExportError
 from netdef_plugins.from_onnx.arithmetic import combined
-from netdef_plugins.from_onnx.forms import linear, power, transposed
+from netdef_plugins.from_onnx.forms import power, reshaped, transposed
+from netdef_plugins.from_onnx.products import Term, product
 from netdef_plugins.from_onnx.reductions import logsumexp, reduced
 
 
@@ -22,6 +23,8 @@ def inner_product(node: Any, x: str, w: np.ndarray, b: np.ndarray | None = None)
 def gemm(node: Any) -> str:
     """alpha A B + beta C: an InnerProduct where B is constant, and C is, with a number for each output."""
     a = node.attributes
+    if not node.is_constant(node.inputs[1]):
+        return _of_two(node)
     x = transposed(node, node.inputs[0], (1, 0)) if a.get("transA") else node.inputs[0]
     w = node.weight(1) if a.get("alpha", 1.0) == 1 else node.weight(1) * a["alpha"]
     w = w if a.get("transB") else w.T
@@ -30,22 +33,14 @@ def gemm(node: Any) -> str:
     c, beta = node.inputs[2], a.get("beta", 1.0)
     if node.is_constant(c) and node.shape(c) in ((), (1,), (1, 1), (len(w),), (1, len(w))):
         return inner_product(node, x, w, np.broadcast_to(beta * node.constant(c).reshape(-1), (len(w),)))
-    c = c if beta == 1 else power(node, c, scale=beta)
-    return combined(node, inner_product(node, x, w), c, multiply=False)
+    return combined(node, inner_product(node, x, w), power(node, c, scale=beta), multiply=False)
 
 
-def matmul(node: Any) -> str:
-    """With a constant matrix behind it an InnerProduct along the last axis, before it a mix along the last but one."""
-    x, y = node.inputs
-    if node.is_constant(x) and node.constant(x).ndim == 2 and len(node.shape(y)) >= 2:
-        return linear(node, y, len(node.shape(y)) - 2, node.constant(x))
-    if not node.is_constant(y):
-        raise ExportError("a product of two computed values; an InnerProduct of Caffe has a constant matrix")
-    w = node.constant(y)
-    w = w.reshape(w.shape[-2:]) if w.ndim > 2 and math.prod(w.shape[:-2]) == 1 else w
-    if w.ndim != 2 or len(node.shape(x)) < 2:
-        raise ExportError(f"a matrix of shape {w.shape} behind a value of shape {node.shape(x)}; want two axes")
-    return inner_product(node, x, w.T)
+def _of_two(node: Any) -> str:
+    a, (x, y) = node.attributes, node.inputs[:2]
+    terms = (Term(x, [*("ki" if a.get("transA") else "ik")]), Term(y, [*("jk" if a.get("transB") else "kj")]))
+    z = power(node, product(node, *terms, "ij").ordered(node, ["i", "j"]).value, scale=a.get("alpha", 1.0))
+    return combined(node, z, power(node, node.inputs[2], scale=a.get("beta", 1.0)), False) if node.has(2) else z
 
 
 def softmax(node: Any) -> str:
@@ -95,6 +90,15 @@ def instance_norm(node: Any) -> str:
     return _scaled(node, y, node.weight(1), node.weight(2), 1)
 
 
+def group_norm(node: Any) -> str:
+    """Of the channels of a group together."""
+    x, groups = node.inputs[0], node.attributes["num_groups"]
+    n, channels, *image = shape = node.shape(x)
+    y = reshaped(node, x, (n, groups, channels // groups * math.prod(image)))
+    y = standardized(node, y, 2, node.attributes.get("epsilon", 1e-5))
+    return _scaled(node, reshaped(node, y, shape), node.weight(1), node.weight(2), 1)
+
+
 def layer_norm(node: Any) -> str:
     x = node.inputs[0]
     axis = node.attributes.get("axis", -1) % len(node.shape(x))
@@ -107,6 +111,6 @@ def _scaled(node: Any, x: str, g: np.ndarray, b: np.ndarray | None, axis: int) -
     return str(node.layer("Scale", x, [g] if b is None else [g, b], scale_param=options | {"bias_term": b is not None}))
 
 
-IMPORTERS = {"Gemm": gemm, "MatMul": matmul, "Softmax": softmax, "LogSoftmax": log_softmax, "LRN": lrn}
+IMPORTERS = {"Gemm": gemm, "Softmax": softmax, "LogSoftmax": log_softmax, "LRN": lrn}
 IMPORTERS |= {"BatchNormalization": batch_norm, "InstanceNormalization": instance_norm}
-IMPORTERS |= {"LayerNormalization": layer_norm}
+IMPORTERS |= {"LayerNormalization": layer_norm, "GroupNormalization": group_norm}

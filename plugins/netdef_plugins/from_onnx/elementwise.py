@@ -1,10 +1,11 @@
 """Operators on every number alone: activations, and what they are made of."""
 
+import math
 from typing import Any
 
 from netdef.errors import ExportError
-from netdef_plugins.from_onnx.arithmetic import PROD, clipped, eltwise
-from netdef_plugins.from_onnx.forms import power
+from netdef_plugins.from_onnx.arithmetic import PROD, SUM, clipped, eltwise
+from netdef_plugins.from_onnx.forms import CUT_OFF, power
 
 SIMPLE = {"Relu": "ReLU", "Sigmoid": "Sigmoid", "Tanh": "TanH", "Abs": "AbsVal", "Softplus": "BNLL", "Log": "Log"}
 SIMPLE |= {"Exp": "Exp"}
@@ -27,9 +28,14 @@ def same(node: Any) -> str:
 
 def cast(node: Any) -> str:
     """Between floats, of whole numbers, and from what a layer here holds as floats anyway, nothing is done."""
-    if node.attributes["to"] not in FLOATS and not node.is_whole(node.inputs[0]):
-        raise ExportError("to whole numbers; blobs of Caffe are floats")
-    return str(node.inputs[0])
+    x = node.inputs[0]
+    if node.attributes["to"] in FLOATS or node.is_whole(x):
+        return str(x)
+
+    def refuse() -> str:
+        raise ExportError(f"operation '{node.name}' (Cast) makes whole numbers, not places alone; blobs are floats")
+
+    return str(node.see(x, refuse, *CUT_OFF))
 
 
 def dropout(node: Any) -> str:
@@ -91,6 +97,30 @@ def mish(node: Any) -> str:
     return eltwise(node, [x, node.layer("TanH", node.layer("BNLL", x))], PROD)
 
 
+def erf(node: Any, x: str | None = None) -> str:
+    """Within 1.5e-7, which is what float32 holds: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26."""
+    x = x or node.inputs[0]
+    size = node.layer("AbsVal", x)
+    terms = [power(node, size, scale=0.3275911, shift=1.0, exponent=-k) for k in range(1, 6)]
+    total = eltwise(node, terms, SUM, [0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429])
+    falling = node.layer("Exp", power(node, x, exponent=2.0), exp_param={"scale": -1.0})
+    above = power(node, eltwise(node, [total, falling], PROD), scale=-1.0, shift=1.0)
+    return eltwise(node, [above, power(node, node.layer("Threshold", x), scale=2.0, shift=-1.0)], PROD)
+
+
+def gelu(node: Any) -> str:
+    """x (1 + erf(x / sqrt 2)) / 2, or with tanh for erf"""
+    x = node.inputs[0]
+    if node.attributes.get("approximate", b"none") == b"none":
+        inner = erf(node, power(node, x, scale=0.5**0.5))
+    else:
+        scale = (2 / math.pi) ** 0.5
+        inner = eltwise(node, [x, power(node, x, exponent=3.0)], SUM, [scale, scale * 0.044715])
+        inner = node.layer("TanH", inner)
+    return eltwise(node, [x, power(node, inner, scale=0.5, shift=0.5)], PROD)
+
+
 IMPORTERS = dict.fromkeys(SIMPLE, simple) | dict.fromkeys(POWERS, powers) | {"Identity": same, "Cast": cast}
 IMPORTERS |= {"LeakyRelu": leaky, "Elu": elu, "Selu": selu, "Celu": celu, "PRelu": prelu, "Dropout": dropout}
 IMPORTERS |= {"HardSigmoid": hard_sigmoid, "HardSwish": hard_swish, "Softsign": softsign, "Mish": mish}
+IMPORTERS |= {"Erf": erf, "Gelu": gelu}

@@ -10,15 +10,20 @@ import numpy as np
 from netdef.errors import ExportError
 from netdef.layer import Shape
 
+CUT_OFF = ("cut off",)
+"""How a value is seen as whole numbers: for readers that take places, which layers make whole themselves."""
+MANY = 1 << 24
+"""Numbers of a value that the model itself does not have."""
 PIECES = 256
 """Slices of one value: beyond, a matrix picks."""
 
 
 def power(node: Any, x: str, scale: float = 1.0, shift: float = 0.0, exponent: float = 1.0) -> str:
-    """(shift + scale x) ^ exponent"""
+    """(shift + scale x) ^ exponent; x itself where that is all."""
     options = {"scale": scale, "shift": shift, "power": exponent}
     plain = {"scale": 1.0, "shift": 0.0, "power": 1.0}
-    return str(node.layer("Power", x, power_param={k: float(v) for k, v in options.items() if v != plain[k]}))
+    own = {k: float(v) for k, v in options.items() if v != plain[k]}
+    return str(node.layer("Power", x, power_param=own)) if own else x
 
 
 def reshaped(node: Any, x: str, shape: Sequence[int]) -> str:
@@ -43,7 +48,7 @@ def linear(node: Any, x: str, axis: int, matrix: np.ndarray) -> str:
     shape = node.shape(x)
     n, outer, inner = len(matrix), math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     if axis == len(shape) - 1 and axis:
-        options = {"num_output": n, "bias_term": False, "axis": axis}
+        options = {"num_output": n, "bias_term": False} | ({"axis": axis} if axis > 1 else {})
         return str(node.layer("InnerProduct", x, [matrix], inner_product_param=options))
     whole = len(shape) == 4 and axis == 1
     flat = x if whole else reshaped(node, x, (outer, shape[axis], inner, 1))
@@ -114,6 +119,11 @@ def widened(node: Any, x: str, shape: Sequence[int]) -> str:
         if a != b:
             x = node.layer("Tile", x, tile_param={"axis": axis, "tiles": b})
     return x
+
+
+def places(node: Any, value: str) -> str | None:
+    """The blob that a value of places is made of; None where it is not whole numbers."""
+    return value if node.is_whole(value) else node.seen(value, *CUT_OFF)
 
 
 def along(small: Sequence[int], whole: Sequence[int]) -> tuple[int, int] | None:

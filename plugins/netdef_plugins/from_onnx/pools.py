@@ -20,19 +20,25 @@ EXACT = 1 << 24
 
 
 def pooling(node: Any) -> list[str]:
-    """MaxPool, AveragePool; of volumes along one axis alone, that of an image that has the other axes as one."""
+    """MaxPool, AveragePool; of volumes with windows of unlike sides, along one axis after the other."""
     a, axes = node.attributes, len(node.attributes["kernel_shape"])
     sides = [a["kernel_shape"], a.get("strides", [1] * axes), *np.reshape(a.get("pads", [0] * 2 * axes), (2, axes))]
-    own = [i for i, side in enumerate(zip(*sides, strict=True)) if side != (1, 1, 0, 0)]
-    if axes < 3 or len(own) != 1 or a.get("auto_pad", b"NOTSET") != b"NOTSET" or node.is_read(1):
+    each = [tuple(map(int, side)) for side in zip(*sides, strict=True)]
+    if axes < 3 or len(set(each)) == 1 or a.get("auto_pad", b"NOTSET") != b"NOTSET" or node.is_read(1):
         return _pooled(node, node.inputs[0])
-    x, axis = node.spread_out(node.inputs[0]), own[0] + 2
+    x = node.spread_out(node.inputs[0])
+    for axis, side in enumerate(each, 2):
+        x = _along(node, x, axis, *side) if side != (1, 1, 0, 0) else x
+    return [x]
+
+
+def _along(node: Any, x: str, axis: int, kernel: int, stride: int, begin: int, end: int) -> str:
+    """Along one axis of a volume: of an image that has the axes before it and those behind it as one."""
     n, *shape = node.shape(x)
     flat = reshaped(node, x, (n, math.prod(shape[: axis - 1]), shape[axis - 1], math.prod(shape[axis:])))
-    kernel, stride, begin, end = (int(side[axis - 2]) for side in sides)
-    a |= {"kernel_shape": [kernel, 1], "strides": [stride, 1], "pads": [begin, 0, end, 0]}
+    node.attributes |= {"kernel_shape": [kernel, 1], "strides": [stride, 1], "pads": [begin, 0, end, 0]}
     (y,) = _pooled(node, flat)
-    return [reshaped(node, y, (n, *shape[: axis - 1], node.shape(y)[2], *shape[axis:]))]
+    return reshaped(node, y, (n, *shape[: axis - 1], node.shape(y)[2], *shape[axis:]))
 
 
 def _pooled(node: Any, x: str) -> list[str]:

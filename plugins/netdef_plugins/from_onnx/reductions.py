@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from netdef.errors import ExportError
-from netdef_plugins.from_onnx.arithmetic import combined
-from netdef_plugins.from_onnx.forms import linear, power, reshaped
+from netdef_plugins.from_onnx.arithmetic import PROD, combined, eltwise
+from netdef_plugins.from_onnx.forms import PIECES, linear, parts, power, reshaped
 
 SUM, ASUM, SUMSQ, MEAN = 1, 2, 3, 4
 OPERATIONS = {"sum": SUM, "asum": ASUM, "sumsq": SUMSQ, "mean": MEAN}
@@ -79,6 +79,15 @@ def _log_of_all(node: Any, x: str, axes: list[int]) -> str:
     return logsumexp(node, x, axes[0])
 
 
+def _product(node: Any, x: str, axes: list[int]) -> str:
+    """Of every place along an axis by itself."""
+    for axis in axes:
+        if (n := node.shape(x)[axis]) > PIECES:
+            raise ExportError(f"over {n} numbers; want {PIECES} or fewer")
+        x = eltwise(node, parts(node, x, axis, range(1, n)), PROD) if n > 1 else x
+    return x
+
+
 REDUCED: dict[str, Any] = {
     "ReduceSum": lambda node, x, axes: reduced(node, x, axes, "sum"),
     "ReduceMean": lambda node, x, axes: reduced(node, x, axes, "mean"),
@@ -88,6 +97,7 @@ REDUCED: dict[str, Any] = {
     "ReduceSumSquare": lambda node, x, axes: reduced(node, x, axes, "sumsq"),
     "ReduceL2": lambda node, x, axes: power(node, reduced(node, x, axes, "sumsq"), exponent=0.5),
     "ReduceLogSum": lambda node, x, axes: node.layer("Log", reduced(node, x, axes, "sum")),
+    "ReduceProd": _product,
     "ReduceLogSumExp": _log_of_all,
 }
 

@@ -1,9 +1,12 @@
 """Convolutions, and how their windows lie: pads that differ before and behind become pads alike and a cut."""
 
+import math
 from typing import Any
 
+import numpy as np
+
 from netdef.errors import ExportError
-from netdef_plugins.from_onnx.forms import crop
+from netdef_plugins.from_onnx.forms import crop, reshaped
 
 Ints = list[int]
 
@@ -123,4 +126,21 @@ def _cut_off(node: Any, whole: Ints, stride: Ints) -> tuple[Ints, Ints]:
     return (less, rest) if auto == b"SAME_UPPER" else (rest, less)
 
 
-IMPORTERS = {"Conv": convolution, "ConvTranspose": deconvolution}
+def col2im(node: Any) -> str:
+    """Columns back to an image: a Deconvolution with a 1 for each place in the window."""
+    x, image, kernel = node.inputs[0], *(node.weight(i).tolist() for i in (1, 2))
+    n, rows = node.shape(x)[:2]
+    a, axes = node.attributes, len(kernel)
+    stride, dilation = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
+    begin, end = np.reshape(a.get("pads", [0] * 2 * axes), (2, axes)).tolist()
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    room = [size + p + q - r for size, p, q, r in zip(image, begin, end, reach, strict=True)]
+    if begin != end or any(r % s for r, s in zip(room, stride, strict=True)):
+        raise ExportError(f"windows of {reach} by {stride} that do not end with the image {image}, padded alike")
+    places, taps = [r // s + 1 for r, s in zip(room, stride, strict=True)], math.prod(kernel)
+    w = np.tile(np.eye(taps, dtype=np.float32).reshape(taps, 1, *kernel), (rows // taps, *[1] * (axes + 1)))
+    options = options_of(rows // taps, rows // taps, False, kernel, stride, begin, dilation)
+    return str(node.layer("Deconvolution", reshaped(node, x, (n, rows, *places)), [w], convolution_param=options))
+
+
+IMPORTERS = {"Conv": convolution, "ConvTranspose": deconvolution, "Col2Im": col2im}
