@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from netdef import leftovers
 from netdef.errors import AbsentError, NetdefError
 
 ROOM = 1 << 20
@@ -41,23 +42,28 @@ def check_writable(prefix: Path) -> None:
 
 @contextlib.contextmanager
 def replacing_path(path: Path | str) -> Iterator[Path]:
-    """A new empty file beside `path`: renamed over it when the block ends well, removed when it does not."""
+    """A new empty file beside `path`: renamed over it when the block ends well, removed when it does not.
+
+    A process that is killed leaves it behind; the next one that writes in the folder removes it.
+    """
     path = Path(path)
+    leftovers.remove(path.parent)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=leftovers.PART)
         os.close(handle)
     except OSError as e:
         raise NetdefError(f"cannot write {path}: {e.strerror or e}") from e
-    try:
-        yield Path(name)
-        with open(name, "rb") as f:
-            os.fsync(f.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except OSError as e:
-        raise NetdefError(f"cannot write {path}: {e.strerror or e}; what was there before is unchanged") from e
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with leftovers.held(Path(name)) as part:
+        try:
+            yield part
+            with part.open("rb") as f:
+                os.fsync(f.fileno())
+            os.chmod(part, 0o666 & ~_umask())
+            os.replace(part, path)
+        except OSError as e:
+            raise NetdefError(f"cannot write {path}: {e.strerror or e}; what was there before is unchanged") from e
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -68,8 +74,10 @@ def replacing(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 @contextlib.contextmanager
-def hdf5_with_room(path: Path, size: int) -> Iterator[Any]:
+def hdf5_with_room(path: Path, size: int, locking: bool = True) -> Iterator[Any]:
     """An h5py.File to write `size` bytes more into, the empty file at `path` or one that is HDF5 already.
+
+    It locks the file, unless that is a part, which is locked already.
 
     The room is taken first, since HDF5 ends the process where a disk has none; closing gives back what is left. Raises
     OSError where there is too little; the file is then as it was.
@@ -84,7 +92,7 @@ def hdf5_with_room(path: Path, size: int) -> Iterator[Any]:
     except OSError:
         os.truncate(path, before)
         raise
-    with h5py.File(path, "r+") as file:
+    with h5py.File(path, "r+", locking=locking) as file:
         yield file
 
 
@@ -105,18 +113,20 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     if os.path.lexists(path):
         raise NetdefError(f"{path} exists already; remove it first, or choose another name")
+    leftovers.remove(path.parent)
     try:
-        name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=leftovers.PART)
     except OSError as e:
         raise NetdefError(f"cannot write {path}: {e.strerror or e}") from e
-    try:
-        yield Path(name)
-        os.chmod(name, 0o777 & ~_umask())
-        os.rename(name, path)
-    except OSError as e:
-        raise NetdefError(f"cannot write {path}: {e.strerror or e}; nothing is left there") from e
-    finally:
-        shutil.rmtree(name, ignore_errors=True)
+    with leftovers.held(Path(name)) as part:
+        try:
+            yield part
+            os.chmod(part, 0o777 & ~_umask())
+            os.rename(part, path)
+        except OSError as e:
+            raise NetdefError(f"cannot write {path}: {e.strerror or e}; nothing is left there") from e
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -27,7 +27,7 @@ prototxt schema
 compose
 merge
 blob hookspecs options files limits distance
-names known
+names known leftovers
 errors
 __init__
 """

@@ -11,7 +11,7 @@ from netdef.files import hdf5_with_room, replacing_path
 
 def create(path: Path) -> None:
     """An HDF5 file with nothing in it, in place of what was there. Raises NetdefError where it cannot be written."""
-    with replacing_path(path) as part, hdf5_with_room(part, 0):
+    with replacing_path(path) as part, hdf5_with_room(part, 0, locking=False):
         pass
 
 

@@ -78,5 +78,6 @@ def _fill(whole: Any, layers: Arrays) -> None:
 @contextlib.contextmanager
 def replacing_hdf5(path: Path, arrays: Iterable[np.ndarray]) -> Iterator[Any]:
     """An HDF5 file to write the arrays into, which takes the place of `path` when the block ends well."""
-    with replacing_path(path) as part, hdf5_with_room(part, sum(x.nbytes + ENTRY for x in arrays)) as file:
+    room = sum(x.nbytes + ENTRY for x in arrays)
+    with replacing_path(path) as part, hdf5_with_room(part, room, locking=False) as file:
         yield file
