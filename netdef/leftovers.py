@@ -1,4 +1,4 @@
-"""What killed processes left half written: a lock tells that a writer lives, a name on which kernel that can be seen."""
+"""What killed processes left half written: a lock tells that a writer lives, a name whose kernel can see the lock."""
 
 import contextlib
 import functools
