@@ -5,7 +5,7 @@ import numpy as np
 from . import band_weights, threads
 from .band_weights import LINES, ROWS
 from .bands import HALF, Geometry
-from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, round_up
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, apart, round_up
 from .simd import VL
 
 # Taps of all channels that a result sums over at most; channels and weights of a group that an update has at most.
@@ -96,6 +96,6 @@ def _table(sizes: dict[str, int], image: tuple[int, int], grid: Grid, tall: int,
     g = Geometry(
         **sizes, **found, height=image[0], width=image[1], taps=len(grid.dh), qh=grid.qh, qw=grid.qw, sh=grid.sh,
         sw=grid.sw, tall=tall, bands=parts, shares=min(blocks, -(-SHARES // sizes["groups"])),
-        work=round_up(sizes["images"] * found["step"] + VL, 16), **end._asdict(),
+        work=apart(sizes["images"] * found["step"] + VL), **end._asdict(),
     )  # fmt: skip
     return g, np.array([*g, *columns, *at, *lines, *lines[-1:] * LINES], np.int64)

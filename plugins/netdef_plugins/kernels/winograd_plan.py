@@ -6,7 +6,7 @@ import numpy as np
 
 from . import threads, winograd, winograd_weights
 from .native import Task
-from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, round_up
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, apart, round_up
 from .simd import VL
 from .tile import NR
 from .winograd import APART, WM, WN, convolve_block, transform_weights
@@ -103,7 +103,7 @@ def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, 
     room_at = packed_at + round_up(size * n * n + 64, 16)
     side_at = room_at + 96 * VL + 16 * WN
     products_at = side_at + round_up(steps.side + 64, 16)
-    work = round_up(products_at + steps.products * n * n * APART + 64, 16)
+    work = apart(products_at + steps.products * n * n * APART)
     across, along = (taps, rows * taps) if flip else (channels * taps, taps)
     geometry = winograd.Geometry(
         n=n, batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, tiles=tiles,
@@ -146,7 +146,7 @@ def update(kernel: int, batch: int, groups: int, channels: int, rows: int, image
     room_at = n * (4 * RUN + n) * VL
     dy_at = room_at + (128 + 25) * VL
     x_at = dy_at + n * n * (panels * size + 1) * WN
-    work = round_up(x_at + n * n * (some * size + 1) * WM + 64, 16)
+    work = apart(x_at + n * n * (some * size + 1) * WM)
     geometry = winograd_weights.Geometry(
         n=n, batch=batch, groups=groups, channels=channels, height=image[0], width=image[1], rows=rows, panels=panels,
         qh=qh, qw=qw, oh=out[0], ow=out[1], top=-pad[0], left=-pad[1], size=size, blocks=blocks, shares=shares,
