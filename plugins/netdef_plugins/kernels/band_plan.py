@@ -48,7 +48,8 @@ def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, 
            biased: bool) -> tuple[Plan, int, int]:  # fmt: skip
     """The plan of an update, of the bias too if biased; then the items that add shares, and the floats of shares."""
     tall = _tall(grid, channels, max(1, min(grid.qh, RESULTS // grid.qw)), COPIED_BY_UPDATE)
-    images = 1 if tall < grid.qh else min(batch, RESULTS // (tall * grid.qw) or 1)
+    most = 1 if tall < grid.qh else min(batch, RESULTS // (tall * grid.qw) or 1)
+    images = -(-batch // round_up(-(-batch // most), SHARES))  # shares are alike
     sizes = {"batch": batch, "groups": groups, "channels": channels, "rows": rows, "across": 0, "images": images}
     g, table = _table(sizes, image, grid, tall, [], End(biased=biased))
     parts, tiles = -(-rows // ROWS), -(-(channels * g.taps + biased) // LINES)

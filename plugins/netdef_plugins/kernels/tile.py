@@ -14,13 +14,18 @@ pointer = types.CPointer(types.float32)
 
 
 class Loop:
-    """A counted loop in LLVM: `index` and the carried values are phi nodes; end(new values) closes it."""
+    """A counted loop in LLVM: `index` and the carried values are phi nodes; end(new values) closes it. The count is at
+    least one, or may be none where `least` says so."""
 
-    def __init__(self, bld, count, start):
+    def __init__(self, bld, count, start, least=1):
         self.bld, self.count = bld, count
         entry, fn = bld.block, bld.function
         self.body, self.after = fn.append_basic_block("loop"), fn.append_basic_block("after")
-        bld.branch(self.body)
+        self.skipped = None if least else (entry, start)
+        if least:
+            bld.branch(self.body)
+        else:
+            bld.cbranch(bld.icmp_signed("<", ir.Constant(I64, 0), count), self.body, self.after)
         bld.position_at_end(self.body)
         self.index = bld.phi(I64)
         self.index.add_incoming(ir.Constant(I64, 0), entry)
@@ -36,8 +41,18 @@ class Loop:
             phi.add_incoming(value, bld.block)
         branch = bld.cbranch(bld.icmp_signed("<", following, self.count), self.body, self.after)
         branch.set_metadata("llvm.loop", _never_unrolled(bld.module))
+        ends = [(bld.block, values), self.skipped]
         bld.position_at_end(self.after)
-        return values
+        return _merged(bld, ends) if self.skipped else values
+
+
+def _merged(bld, ends):
+    """The values of the block that was left of several (block, values)."""
+    found = [bld.phi(v.type) for v in ends[0][1]]
+    for block, values in ends:
+        for phi, value in zip(found, values, strict=True):
+            phi.add_incoming(value, block)
+    return found
 
 
 def _never_unrolled(module):
@@ -142,11 +157,11 @@ gather_tile, thin_gather_tile = make_gather_tile(NV), make_gather_tile(1)
 listed_tile = make_listed_tile(NV)
 
 
-def prefetch(bld, p, written=0):
-    """Asks for the cache line at p, which may be no memory at all."""
+def prefetch(bld, p, written=0, near=3):
+    """Asks for the cache line at p, which may be no memory at all; 2: no nearer than the second-level cache."""
     kind = ir.FunctionType(ir.VoidType(), [p.type, I32, I32, I32])
     fn = cgutils.get_or_insert_function(bld.module, kind, "llvm.prefetch.p0")
-    bld.call(fn, [p, *(ir.Constant(I32, n) for n in (written, 3, 1))])  # to keep close, data
+    bld.call(fn, [p, *(ir.Constant(I32, n) for n in (written, near, 1))])  # to keep close, data
 
 
 @intrinsic
