@@ -1,5 +1,8 @@
 """Loops over elements against NumPy in float64: rectifiers, sums, dropout and the solver's rules."""
 
+import signal
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -137,17 +140,44 @@ def test_calls_are_shared_once_each_and_may_run_kernels():
     assert sorted(i for part in parts for i in range(*part)) == list(range(11))
 
 
-def test_what_a_call_raises_is_raised_when_all_are_done():
-    done = []
+def test_what_a_call_raises_is_raised_and_ends_the_others():
+    running, done = [], []
 
     def call(k):
-        done.append(k)
+        running.append(k)
         if k == 2:
             raise ValueError("two")
+        done.append(k)
 
-    with pytest.raises(ValueError, match="two"):
-        threads.each(call, 5)
-    assert sorted(done) == list(range(5)) or threads.count() == 1
+    for _ in range(100):
+        with pytest.raises(ValueError, match="two"):
+            threads.each(call, 5)
+    assert len(running) == len(done) + 100  # nobody was left half way
+
+
+INTERRUPTED = """
+import signal
+import numpy as np
+from netdef_plugins.kernels import threads
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+x = np.ones(20000, "f")
+threads.set_count(2)
+threads.each(lambda k: x.sum(), 8)
+for n in range(200):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.00002 * n)
+        while True:
+            threads.each(lambda k: x.sum(), 8)
+    except KeyboardInterrupt:
+        pass
+print("all")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals")
+def test_ctrl_c_ends_calls_whenever_it_comes():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("all\n", "")
 
 
 def test_calls_ignore_what_numpy_was_told_to_ignore():

@@ -10,7 +10,7 @@ from . import objects
 from .simd import I64
 
 # Slots of the shared block; those that are written by several threads stand on cache lines of their own.
-TICKET, DONE, FUNCTION, JOB, COUNT, SIZE = 0, 8, 16, 17, 18, 24
+TICKET, DONE, FUNCTION, JOB, COUNT, CALLED, SIZE = 0, 8, 16, 17, 18, 19, 24
 slots = types.CPointer(types.int64)
 # Some milliseconds of waiting: longer than the Python code between two kernels, shorter than anybody minds.
 PATIENCE = 160_000
@@ -83,9 +83,9 @@ give_way = _external("sched_yield", os.name == "posix")
 
 
 def serve(pool, thread, patience):
-    """Works on whatever is published, until nothing came for `patience` rounds."""
+    """Works on whatever is published, until nothing came for `patience` rounds or it is called away."""
     idle = 0
-    while idle < patience:
+    while idle < patience and read(pool, CALLED) == 0:
         ticket = read(pool, TICKET)
         left = ticket & 0xFFFFFFFF
         if left > 0 and swap(pool, TICKET, ticket, ticket - 1):

@@ -22,9 +22,10 @@ class Pool:
         self.block = np.zeros(pool.SIZE, np.int64)
         self.where = native.place(self.block)
         serve, launch = pool.compiled()
-        self.serve = CALLED(serve)
+        self.serve = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(serve)
         self.launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(launch)
         self.asleep = [False] * count
+        self.call: Callable[[], object] | None = None
         self.doors = [threading.Semaphore(0) for _ in range(count)]
         self.open = True
         for thread in range(1, count):
@@ -33,16 +34,51 @@ class Pool:
     def _work(self, thread: int) -> None:
         while self.open:
             self.serve(self.where, thread, pool.PATIENCE)
-            self.asleep[thread] = True
-            self.doors[thread].acquire()
+            call = self.call
+            if call is not None:
+                call()
+            else:
+                self.asleep[thread] = True
+                self.doors[thread].acquire()
+
+    def _wake(self, count: int) -> None:
+        for thread in range(1, min(self.count, count)):
+            if self.asleep[thread]:
+                self.asleep[thread] = False
+                self.doors[thread].release()
 
     def run(self, function: int, job: np.ndarray, items: int) -> None:
         with self.lock:
-            for thread in range(1, min(self.count, items)):
-                if self.asleep[thread]:
-                    self.asleep[thread] = False
-                    self.doors[thread].release()
+            self._wake(items)
             self.launch(self.where, function, native.place(job), items)
+
+    def together(self, work: Callable[[], object], aid: Callable[[], object]) -> None:
+        """Calls work here and aid in the other threads, if they come before the first of these calls has returned."""
+        going, gates = True, []  # locks, since Ctrl-C may come anywhere, and a condition does not stand that
+
+        def end() -> None:
+            nonlocal going
+            going, self.call, self.block[pool.CALLED] = False, None, 0
+
+        def call() -> None:
+            gate = threading.Lock()
+            with gate:
+                gates.append(gate)
+                if going:
+                    try:
+                        aid()
+                    finally:
+                        end()
+
+        with self.lock:
+            try:
+                self.call, self.block[pool.CALLED] = call, 1
+                self._wake(self.count)
+                work()
+            finally:
+                end()
+                for gate in gates:
+                    gate.acquire()
 
     def close(self) -> None:
         self.open = False
@@ -51,7 +87,6 @@ class Pool:
 
 
 FLOAT32 = np.dtype(np.float32)
-CALLED = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)
 _state: dict = {}
 
 
@@ -79,26 +114,30 @@ def set_count(n: int) -> None:
 def each(function: Callable[[int], object], items: int) -> None:
     """Calls function(0) .. function(items - 1), shared among the threads: for NumPy calls, which let others run.
 
-    Raises what a call raised, when all are done; kernels that a call runs have its thread alone.
+    Raises what a call raised; calls not begun by then may be left out. Kernels that a call runs have its thread alone.
     """
-    if items <= 1 or count() == 1:
-        for item in range(items):
-            function(item)
-        return
-    failed: list[BaseException] = []
+    left, failed = iter(range(items)), []
     contexts = [copy_context() for _ in range(count())]  # with what NumPy is told to ignore
 
-    def call(job: int, item: int, thread: int) -> None:
+    def work() -> None:
         _local.among = True
         try:
-            contexts[thread].run(function, item)
-        except BaseException as e:
-            failed.append(e)
+            for item in left:
+                function(item)
         finally:
             _local.among = False
 
-    body = CALLED(call)
-    _pool().run(ctypes.cast(body, ctypes.c_void_p).value, native.pack(()), items)
+    def aid() -> None:
+        try:
+            contexts.pop().run(work)
+        except BaseException as e:
+            failed.append(e)
+
+    if items > 1 and count() > 1 and not _local.__dict__.get("among"):
+        _pool().together(work, aid)
+    else:
+        for item in left:
+            function(item)
     if failed:
         raise failed[0]
 
