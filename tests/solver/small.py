@@ -33,6 +33,9 @@ FED = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 d
 layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 4 dim: 2 } } }
 """
 STREAM = 'layer { name: "data4" type: "Stream" top: "x" top: "t" }\n'
+NET = STREAM + DENSE % ""
+MORE = 'layer { name: "z" type: "Dense" bottom: "x" top: "z" dense_param { } }'
+ENDINGS = {"BINARYPROTO": "", "HDF5": ".h5"}
 
 
 def parse(text):

@@ -4,11 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from solver.small import DENSE, STREAM
+from solver.small import NET
 
 from netdef.errors import NetdefError, SolverError
-
-NET = STREAM + DENSE % ""
 
 
 def tell(solver, **events):

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from solver.small import DENSE, REGISTRY, STREAM, parse
+from solver.small import DENSE, NET, REGISTRY, STREAM, parse
 
 from netdef.errors import NetdefError, SolverError
 from netdef.solver import Solver
 
-NET = STREAM + DENSE % ""
 BASE = 'base_lr: 0.1 lr_policy: "fixed" snapshot_after_train: false '
 
 

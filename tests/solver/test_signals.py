@@ -6,11 +6,9 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from solver.small import DENSE, STREAM
+from solver.small import NET
 
 from netdef.solver.signals import NONE, SNAPSHOT, STOP, Signals
-
-NET = STREAM + DENSE % ""
 
 
 def run(solver, text, signals, at, number):
