@@ -70,11 +70,16 @@ def export_file(
     except BaseException:
         data.unlink(missing_ok=True)
         raise
+    _remove_older(path, data)
+    inputs, outs = (_sizes(infos) for infos in (exported.model.graph.input, exported.model.graph.output))
+    return Result(path, parity, inputs, outs, size, opset)
+
+
+def _remove_older(path: Path, data: Path) -> None:
+    """The weights of models that the new one took the place of."""
     for old in path.parent.glob(f"{glob.escape(path.name)}.????????.data"):
         if old != data:
             old.unlink()
-    inputs, outs = (_sizes(infos) for infos in (exported.model.graph.input, exported.model.graph.output))
-    return Result(path, parity, inputs, outs, size, opset)
 
 
 def _write(model: onnx.ModelProto, part: Path, data: Path) -> None:

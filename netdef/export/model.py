@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import onnx
 from onnx import TensorProto, helper
@@ -11,7 +12,7 @@ from netdef.errors import ExportError
 from netdef.export.graph import IR_VERSION, OPSET, Graph
 from netdef.export.preprocess import Preprocess
 from netdef.export.select import Selection, Top, select
-from netdef.export.sizes import Sizes, Trial, at, check_same, note_varying, open_axes, other_sizes, shapes, size_name
+from netdef.export.sizes import Sizes, Trial, check_same, each, note_varying, open_axes, other_sizes, shapes, size_name
 from netdef.export.tidy import name_values, prune
 from netdef.graph.choose import placed
 from netdef.layer import TEST
@@ -55,32 +56,32 @@ def build(
         raise ExportError(f"net '{net.name}' was built for TRAIN; a model is made from a net built for TEST")
     chosen = select(net, outputs)
     others = other_sizes(net, chosen, dynamic)
-    found = [shapes(net, chosen)]
-    for sizes in others:
-        with at(net, chosen, sizes):
-            found.append(shapes(net, chosen))
+    found = [shapes(net, chosen), *each(net, chosen, others, partial(shapes, net, chosen))]
     axes = open_axes(found)
-    trial, values, fed = _convert(net, chosen, axes, prepare)
-    trials = [trial]
-    for sizes in others:
-        with at(net, chosen, sizes):
-            trials.append(_convert(net, chosen, axes, prepare)[0])
-    check_same(net, trials)
+    convert = partial(_convert, net, chosen, axes, prepare)
+    trial, values, fed = convert()
+    check_same(net, [trial, *(other for other, _, _ in each(net, chosen, others, convert))])
     exported, graph = _named_after_blobs(net, chosen, trial.graph, values, fed)
     exported.sizes = others
     if prepare:
         exported.prepared = {name: prepare for name, top in exported.inputs.items() if fed[top] != values[top]}
-    open_names = {
-        value: {axis: size_name(top, axis, chosen.inputs, found) or f"{value}/{axis}" for axis in axes[top]}
-        for top, value in exported.values.items()
-    }
-    for name, top in exported.inputs.items():
-        open_names[name] = {axis: size_name(top, axis, chosen.inputs, found) for axis in axes[top]}
-    for value, varying in graph.varying.items():
-        open_names.setdefault(value, {}).update({axis: f"{value}/{axis}" for axis in varying})
-    _fill(exported, net, graph, open_names)
+    _fill(exported, net, graph, _open_names(exported, graph, axes, found))
     helper.set_model_props(exported.model, dict(metadata or {}))
     return exported
+
+
+def _open_names(exported: Exported, graph: Graph, axes: Axes, found: list[Sizes]) -> dict[str, dict[int, str]]:
+    """By value, what each of its axes is called whose size stays open or is decided by the data."""
+    inputs = exported.selection.inputs
+    names = {
+        value: {axis: size_name(top, axis, inputs, found) or f"{value}/{axis}" for axis in axes[top]}
+        for top, value in exported.values.items()
+    }
+    for value, top in exported.inputs.items():
+        names[value] = {axis: size_name(top, axis, inputs, found) for axis in axes[top]}
+    for value, varying in graph.varying.items():
+        names.setdefault(value, {}).update({axis: f"{value}/{axis}" for axis in varying})
+    return names
 
 
 def _named_after_blobs(

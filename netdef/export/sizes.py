@@ -1,8 +1,9 @@
 """Sizes that a model leaves open: the model is built at other sizes as well, and must come out the same."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ BATCH, IMAGE = "batch", "image"
 STEPS = ((2, 64, 128), (1, 1, 3))  # batch, height, width: what pyramids of strides take, and what strides trip over
 NAMES = {0: "batch", 2: "height", 3: "width"}
 Sizes = dict[Top, tuple[int, ...]]
+T = TypeVar("T")
 
 
 @dataclass
@@ -61,6 +63,15 @@ def at(net: Net, chosen: Selection, sizes: Sizes) -> Iterator[None]:
         yield
     finally:
         _reshape(net, chosen, before)
+
+
+def each(net: Net, chosen: Selection, many: Iterable[Sizes], what: Callable[[], T]) -> list[T]:
+    """What a function gives with the net at each of these sizes."""
+    found = []
+    for sizes in many:
+        with at(net, chosen, sizes):
+            found.append(what())
+    return found
 
 
 def _reshape(net: Net, chosen: Selection, sizes: Sizes) -> None:
