@@ -140,10 +140,6 @@ def model(*nodes, shape=(1, 2, 4, 4)):
     [
         (model(helper.make_node("Sin", ["x"], ["y"], name="e")), r"operation 'e' \(Sin\): no layer that a plugin"),
         (model(helper.make_node("Relu", ["x"], ["y"]), shape=(1, 2, None, 4)), "give its shape: --shape x=1,3,224,224"),
-        (
-            model(helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2])),
-            r"\(MaxPool\): dilations, which no Pooling of Caffe has",
-        ),
         (model(helper.make_node("Pow", ["x", "x"], ["y"])), r"\(Pow\): input 1 is computed"),
     ],
 )

@@ -73,8 +73,12 @@ REFUSED = [
     (Case("Einsum", [(3, 3)], {"equation": "ii->i"}), r"'ii->i' takes a diagonal"),
     (Case("ReduceProd", [(2, 300), ints(1)]), "over 300 numbers"),
     (Case("Conv", [X, (4, 3, 3, 3)]), r"'one' \(Conv\): input 1 is computed"),
-    (Case("MaxPool", [X], K | {"dilations": [2, 2]}), "dilations, which no Pooling of Caffe has"),
+    (Case("MaxPool", [X], K | {"dilations": [2, 2]}, outputs=2), "dilations in an average, a volume or of indices"),
     (Case("Cast", [X], {"to": 7}), "operation 'one' .Cast. makes whole numbers"),
+    (
+        Case("MaxPool", [(1, 2, 6, 6, 6)], {"kernel_shape": [2, 2, 1], "dilations": [2, 2, 1]}),
+        "dilations in an average, a volume",
+    ),
     (Case("Mod", [X, np.float32(2)], {"fmod": 1}), "a remainder, but of a pooling's indices"),
     (Case("TopK", [X, ints(0)], outputs=2), "the 0 largest"),
     (

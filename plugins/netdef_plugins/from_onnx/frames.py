@@ -81,14 +81,7 @@ def pad(node: Any) -> str | None:
     value = 0.0 if value is None or mode != b"constant" else float(value)
 
     def build() -> str:
-        y = x
-        for axis, (a, b) in enumerate(zip(begin, end, strict=True)):
-            y = crop(node, y, axis, max(0, -a), node.shape(y)[axis] + min(0, b))
-            a, b = max(0, a), max(0, b)
-            y = linear(node, y, axis, _padding(node.shape(y)[axis], a, b, mode.decode())) if a or b else y
-        return (
-            combined(node, y, node.made_constant(_frame(node.shape(x), begin, end, value)), False) if value else str(y)
-        )
+        return framed(node, x, begin, end, value, mode.decode())
 
     if mode != b"constant" or value or n < 3 or any(begin[:2]) or any(end[:2]) or min(pads) < 0:
         return build()
@@ -101,6 +94,20 @@ def _frame(shape: Sequence[int], begin: Sequence[int], end: Sequence[int], value
     sides = list(zip(begin, end, strict=True))
     inner = np.zeros([size + min(0, a) + min(0, b) for size, (a, b) in zip(shape, sides, strict=True)], np.float32)
     return np.pad(inner, [(max(0, a), max(0, b)) for a, b in sides], constant_values=value)
+
+
+def framed(
+    node: Any, x: str, begin: Sequence[int], end: Sequence[int], value: float = 0.0, mode: str = "constant"
+) -> str:
+    """x with so much more along each axis, or less where that is below 0."""
+    y = x
+    for axis, (a, b) in enumerate(zip(begin, end, strict=True)):
+        y = crop(node, y, axis, max(0, -a), node.shape(y)[axis] + min(0, b))
+        a, b = max(0, a), max(0, b)
+        y = linear(node, y, axis, _padding(node.shape(y)[axis], a, b, mode)) if a or b else y
+    if not value:
+        return y
+    return combined(node, y, node.made_constant(_frame(node.shape(x), begin, end, value)), multiply=False)
 
 
 def _padding(size: int, before: int, behind: int, mode: str) -> np.ndarray:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from netdef.errors import ExportError
-from netdef_plugins.from_onnx.arithmetic import combined
+from netdef_plugins.from_onnx.arithmetic import MOST, combined
 from netdef_plugins.from_onnx.forms import reshaped
+from netdef_plugins.from_onnx.frames import framed
 from netdef_plugins.from_onnx.reductions import reduced
 from netdef_plugins.from_onnx.windows import Ints, alike, cut_out, paddings, spread
 
@@ -24,7 +25,8 @@ def pooling(node: Any) -> list[str]:
     a, axes = node.attributes, len(node.attributes["kernel_shape"])
     sides = [a["kernel_shape"], a.get("strides", [1] * axes), *np.reshape(a.get("pads", [0] * 2 * axes), (2, axes))]
     each = [tuple(map(int, side)) for side in zip(*sides, strict=True)]
-    if axes < 3 or len(set(each)) == 1 or a.get("auto_pad", b"NOTSET") != b"NOTSET" or node.is_read(1):
+    plain = a.get("auto_pad", b"NOTSET") == b"NOTSET" and set(a.get("dilations", [1])) == {1} and not node.is_read(1)
+    if axes < 3 or len(set(each)) == 1 or not plain:
         return _pooled(node, node.inputs[0])
     x = node.spread_out(node.inputs[0])
     for axis, side in enumerate(each, 2):
@@ -46,7 +48,7 @@ def _pooled(node: Any, x: str) -> list[str]:
     axes = len(kernel)
     stride, dilation = a.get("strides", [1] * axes), a.get("dilations", [1] * axes)
     if any(d != 1 for d in dilation):
-        raise ExportError("dilations, which no Pooling of Caffe has")
+        return [_dilated(node, node.spread_out(x), kernel, stride, dilation)]
     outside = node.unpadded(x)[1]
     plain, begin, end = paddings(node, x, kernel, stride, dilation)
     average = node.op == "AveragePool"
@@ -59,6 +61,25 @@ def _pooled(node: Any, x: str) -> list[str]:
     if average:
         y = _corrected(node, y, sizes, kernel, stride, pads, (begin, end, outside), before, wanted)
     return [cut_out(node, y, before, wanted), *(_indices(node, cut_out(node, m, before, wanted), plain) for m in mask)]
+
+
+def _dilated(node: Any, x: str, kernel: Ints, stride: Ints, dilation: Ints) -> str:
+    """The largest of the columns that an Im2col makes, around which there is the lowest number."""
+    if node.op != "MaxPool" or len(kernel) != 2 or node.is_read(1):
+        raise ExportError("dilations in an average, a volume or of indices, which no Pooling of Caffe has")
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    (n, channels, *sizes), ceil = node.shape(x), node.attributes.get("ceil_mode", 0)
+    _, begin, end = paddings(node, x, kernel, stride, dilation)
+    sides = list(zip(sizes, reach, stride, begin, end, strict=True))
+    wanted = [_count(*side, ceil) for side in sides]
+    more = [max(0, (m - 1) * s + r - d - p) for (d, r, s, p, _), m in zip(sides, wanted, strict=True)]
+    x = framed(node, x, [0, 0, *begin], [0, 0, *more], -MOST)
+    options = spread(("kernel_size", "kernel_h", "kernel_w"), kernel, 0)
+    options |= spread(("stride", "stride_h", "stride_w"), stride, 1) | {"dilation": dilation}
+    columns = node.layer("Im2col", x, convolution_param=options)
+    rows = reshaped(node, columns, (n, channels, math.prod(kernel), math.prod(wanted)))
+    y = node.layer("Pooling", rows, pooling_param={"kernel_h": math.prod(kernel), "kernel_w": 1})
+    return reshaped(node, y, (n, channels, *wanted))
 
 
 def _indices(node: Any, mask: str, x: str) -> str:
