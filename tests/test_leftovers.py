@@ -61,11 +61,19 @@ def test_only_what_a_dead_process_left_is_removed(tmp_path, way):
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 
+LEAVES = """
+import os, subprocess, sys
+from netdef.files import replacing_path
+with replacing_path(sys.argv[1]):
+    nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], **nothing).pid, flush=True)
+    os._exit(9)
+"""
+
+
 def test_a_child_that_its_writer_left_behind_keeps_nothing_from_being_removed(tmp_path):
     """A lock goes with the process that took it, not with programs that it started."""
-    code = "import subprocess, sys, os; from netdef.files import replacing_path\n"
-    code += 'with replacing_path(sys.argv[1]): print(subprocess.Popen(["sleep", "60"]).pid, flush=True); os._exit(9)'
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-c", LEAVES, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True)
     try:
         assert len(parts(tmp_path)) == 1
         write_in_a_new_process(tmp_path / "b")
