@@ -35,7 +35,8 @@ BANDS = [
     ((4, 10, 17, 16), (300, 10, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((1, 5, 7, 9), (600, 5, 3, 2), (2, 2), (1, 1), (1, 1), 1),
 ]
-# Groups of few channels: planes shorter and longer than the rows in registers, rows within and over a vector's ends.
+# Groups of few channels: planes shorter and longer than the rows in registers, rows within and over a vector's ends,
+# and two planes in a vector, the last of an odd number by itself.
 FEW = [
     ((2, 3, 7, 7), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
     ((3, 6, 16, 33), (6, 1, 3, 3), (1, 1), (0, 2), (1, 1), 6),
@@ -46,6 +47,10 @@ FEW = [
     ((2, 6, 21, 37), (9, 2, 5, 5), (2, 2), (2, 1), (1, 1), 3),
     ((1, 2, 24, 24), (2, 1, 5, 5), (2, 2), (0, 0), (1, 1), 2),
     ((2, 3, 18, 36), (6, 1, 4, 4), (2, 2), (1, 1), (1, 1), 3),
+    ((1, 3, 7, 8), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
+    ((3, 5, 14, 15), (5, 1, 5, 5), (2, 2), (2, 2), (1, 1), 5),
+    ((1, 6, 15, 13), (9, 2, 3, 3), (2, 2), (1, 1), (1, 1), 3),
+    ((1, 3, 29, 58), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
     ((1, 6, 33, 21), (6, 1, 16, 16), (8, 8), (4, 3), (1, 1), 6),
     ((1, 3, 70, 65), (6, 1, 40, 41), (20, 33), (9, 0), (1, 1), 3),
     ((1, 2, 40, 40), (2, 1, 3, 5), (8, 9), (1, 2), (1, 1), 2),
@@ -172,7 +177,7 @@ def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
     assert largest(y, want) < (1e-5 if dtype == "f" else 1e-12)
 
 
-ANY_COUNT = [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0], FEW[2], FEW[6]]
+ANY_COUNT = [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0], FEW[0], FEW[2], FEW[6], FEW[10]]
 
 
 @pytest.mark.parametrize("case", ANY_COUNT, ids=str)

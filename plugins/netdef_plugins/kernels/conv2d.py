@@ -181,8 +181,8 @@ def _of_few(weights, stride: Pair, dilation: Pair, group: int):
     """Who convolves groups of few channels, which tiles of registers would be wasted on; None for other groups."""
     if group == 1:
         return None
-    from . import depthwise, direct
+    from . import depthwise, direct_plan
 
-    if direct.suits(weights, stride, dilation, group):
-        return direct
+    if direct_plan.suits(weights, stride, dilation, group):
+        return direct_plan
     return depthwise if weights[1] == 1 and weights[0] <= 4 * group else None

@@ -1,24 +1,21 @@
-"""Convolution with few channels a group and kernels of 3 x 3 to 5 x 5, on planes read where they lie, for float32."""
+"""Convolution with few channels a group and kernels of 3 x 3 to 5 x 5, on planes read where they lie, for float32.
 
-from functools import lru_cache
+A task goes through planes in bands of rows, and through bands in strips of columns; where a plane is no wider than half
+of a vector, two planes share one (`parts`).
+"""
+
 from typing import NamedTuple
 
-import numpy as np
-
-from . import strips, threads
+from . import strip_sums, strips
 from .gather import clear
 from .native import fields, inlined, task, unpack
-from .simd import VL, ZERO, load, shift, splat, total
+from .simd import VL, ZERO, load_first, shift, total
 from .strips import ROWS, lanes
 
-# Floats of the planes of an item, about: long ways through memory for whoever fetches ahead. An item of weights goes
-# through all images for them, and has sums to keep.
-LONG, SHORT = 128 * 1024, 8 * 1024
-# The most channels and outputs of a group that are met plane by plane.
-FEW = 8
-LEAST = np.float32(-np.inf)
 # Sizes of kernels and strides; 4 x 4 with a stride of 2 enlarges images twice, as the backward pass of a convolution.
-KINDS = (3, 1), (3, 2), (4, 2), (5, 1), (5, 2)
+SIZES = (3, 1), (3, 2), (4, 2), (5, 1), (5, 2)
+# Multiply-adds in the time that memory takes to answer.
+WAIT = 600 * 16
 
 
 class Geometry(NamedTuple):
@@ -36,6 +33,12 @@ class Geometry(NamedTuple):
     ow: int
     ph: int
     pw: int
+    along: int  # floats from the weights of an output to the next one's of its group
+    across: int  # from those of a channel to the next one's
+    begin: int  # the tap that comes first
+    turn: int  # 1, or -1 where kernels are turned around
+    bands: int  # that are met column by column, as the first cache holds them
+    ahead: int  # whether to ask for memory before it is met
     work: int
     biased: int
     relu: int
@@ -44,196 +47,214 @@ class Geometry(NamedTuple):
 geometry = fields(Geometry)
 
 
-def make_forward_rows(size, step, n):
-    inner, edge = (strips.make_correlate(size, step, n, whole) for whole in (True, False))
-    alike, put = strips.make_alike(n), strips.make_put(n)
-    reach = (size - 1) // step * step + step * VL
+@inlined
+def following(group, m, outputs):
+    """The output after output m of a group, as group and output."""
+    return (group, m + 1) if m + 1 < outputs else (group + 1, 0)
+
+
+def make_asks(n, taken, made, taps):
+    """How to ask for what strips of n rows meet of two arrays, in vectors a row: two asks, for how many floats each,
+    and how many strips ahead."""
+    several = [n * taken * VL, n * made * VL]
+    return *map(strip_sums.make_ask, several), *several, WAIT // (n * taps * VL) + 1
+
+
+def make_band(size, step, parts):
+    n, tall = ROWS, (ROWS - 1) * step + size
+    inner, edge = (strips.make_correlate(size, step, n, whole, parts) for whole in (True, False))
+    put, alike, rectify = strip_sums.make_put(n, parts), strip_sums.make_alike(n), strip_sums.make_rectify(n)
+    long = (VL - 1) * step + size
 
     @inlined
-    def rows(g, x, taps, bias, y, o):
-        """n rows of y's plane from row o on."""
-        first, least, plane = o * step - g.ph, splat(ZERO if g.relu else LEAST), g.h * g.w
-        for i in range(0, g.ow, VL):
-            at, sums = i * step - g.pw, alike(bias)
-            whole, valid = at >= 0 and at + reach <= g.w, lanes(-at, g.w - at)
+    def band(g, x, apart, taps, beside, bias, other, y, beyond, o, i):
+        """ROWS rows of y's plane from row o, column i on, and of the plane `beyond` it."""
+        at, first, plane = i * step - g.pw, o * step - g.ph, g.h * g.w
+        inside = first >= 0 and first + tall <= g.h and o + n <= g.oh and i + VL <= g.ow
+        sums, out, valid, kept = alike(bias, other), shift(y, i), lanes(-at, g.w - at), lanes(0, g.ow - i)
+        if parts == 1 and inside and at >= 0 and at + long <= g.w:
             for c in range(g.channels):
-                source, w = shift(x, c * plane + at), shift(taps, c * size * size)
-                if whole:
-                    sums = inner(sums, source, first, g.h, g.w, valid, w)
-                else:
-                    sums = edge(sums, source, first, g.h, g.w, valid, w)
-            put(shift(y, o * g.ow + i), g.ow, sums, lanes(0, g.ow - i), least)
+                source, w = shift(x, c * plane + at), shift(taps, c * g.across)
+                sums = inner(sums, source, apart, first, g.h, g.w, valid, w, beside, g.turn)
+        else:
+            for c in range(g.channels):
+                source, w = shift(x, c * plane + at), shift(taps, c * g.across)
+                sums = edge(sums, source, apart, first, g.h, g.w, valid, w, beside, g.turn)
+        if g.relu:
+            sums = rectify(sums)
+        put(out, beyond, o, g.oh, g.ow, kept, sums)
 
-    return rows
+    return band
 
 
-def make_forward(size, step):
-    many, one = (make_forward_rows(size, step, n) for n in (ROWS, 1))
+def make_forward(size, step, parts):
+    band, taps = make_band(size, step, parts), size * size
+    ask, ask_too, taken, made, far = make_asks(ROWS, step * step, 1, taps)
+
+    @inlined
+    def place(g, group, m):
+        """Where the planes of x begin that output m of a group meets, and its weights, and its bias."""
+        known = group % g.groups * g.outputs
+        return group * g.channels * g.h * g.w, known * g.channels * taps + m * g.along + g.begin, known + m
 
     def forward(job, item, thread):
         x, w, b, y, table = unpack(job, "aaaan")
         g = geometry(table)
-        for p in range(item * g.some, min(g.planes, item * g.some + g.some)):
-            m = p % (g.groups * g.outputs)
-            source, taps = shift(x, p // g.outputs * g.channels * g.h * g.w), shift(w, m * g.channels * size * size)
-            bias, out = splat(b[m] if g.biased else ZERO), shift(y, p * g.oh * g.ow)
-            if g.oh < ROWS:
-                for o in range(g.oh):
-                    one(g, source, taps, bias, out, o)
-            else:
-                for o in range(0, g.oh, ROWS):
-                    many(g, source, taps, bias, out, min(o, g.oh - ROWS))
+        start, plane = item * g.some, g.oh * g.ow
+        last, group, m = min(g.planes, start + g.some), start // g.outputs, start % g.outputs
+        for p in range(start, last, parts):
+            (source, kernel, k), (apart, beside, beyond) = place(g, group, m), (0, 0, 0)
+            bias = b[k] if g.biased else ZERO
+            other, (group, m) = bias, following(group, m, g.outputs)
+            if parts == 2 and p + 1 < last:
+                there, its, k = place(g, group, m)
+                apart, beside, beyond, other = there - source, its - kernel, plane, b[k] if g.biased else ZERO
+                group, m = following(group, m, g.outputs)
+            seen, weights, out = shift(x, source), shift(w, kernel), shift(y, p * plane)
+            soon, later = shift(seen, far * taken), shift(out, far * made)
+            for top in range(0, g.oh, g.bands * ROWS):
+                for i in range(0, g.ow, VL // parts):
+                    for o in range(top, min(g.oh, top + g.bands * ROWS), ROWS):
+                        if g.ahead:
+                            ask(soon)
+                            ask_too(later)
+                            soon, later = shift(soon, taken), shift(later, made)
+                        band(g, seen, apart, weights, beside, bias, other, out, beyond, o, i)
 
     return forward
 
 
-def make_backward_rows(size, step, n):
-    inner, edge = (strips.make_spread(size, step, n, whole) for whole in (True, False))
-    alike, merge = strips.make_alike(n * step * step), strips.make_merge(step, n)
-    back = (size - 1) // step
+def make_backward(size, step, parts):
+    n, back = ROWS // 2, (size - 1) // step
+    inner, edge = (strips.make_spread(size, step, n, whole, parts) for whole in (True, False))
+    alike, merge = strip_sums.make_alike(n * step * step), strip_sums.make_merge(step, n, parts)
+    ask, ask_too, taken, made, far = make_asks(n, 1, step * step, size * size)
 
     @inlined
-    def rows(g, dy, taps, dx, q):
-        """The n * step rows of dx's plane that lie from row q * step of the padded plane on."""
-        plane, some = g.oh * g.ow, g.channels * size * size
-        for t in range(g.pw // step, (g.w + g.pw + step - 1) // step, VL):
-            at, sums, left = t - back, alike(splat(ZERO)), t * step - g.pw
-            whole, valid = at >= 0 and at + back + VL <= g.ow, lanes(-at, g.ow - at)
-            for m in range(g.outputs):
-                source, w = shift(dy, m * plane + at), shift(taps, m * some)
-                if whole:
-                    sums = inner(sums, source, q - back, g.oh, g.ow, valid, w)
-                else:
-                    sums = edge(sums, source, q - back, g.oh, g.ow, valid, w)
-            merge(shift(dx, left), q * step - g.ph, g.h, g.w, lanes(-left, g.w - left), sums)
+    def band(g, dy, apart, taps, beside, dx, beyond, q, t):
+        """The n * step rows of dx's plane that lie from row q * step, column t * step of the padded plane on."""
+        at, first, left, plane, some = t - back, q - back, t * step - g.pw, g.oh * g.ow, g.channels * size * size
+        sums, inside = alike(ZERO, ZERO), at >= 0 and at + back + VL <= g.ow and first >= 0 and q + n <= g.oh
+        valid = lanes(-at, g.ow - at)
+        for m in range(g.outputs):
+            source, w = shift(dy, m * plane + at), shift(taps, m * some)
+            if parts == 1 and inside:
+                sums = inner(sums, source, apart, first, g.oh, g.ow, valid, w, beside)
+            else:
+                sums = edge(sums, source, apart, first, g.oh, g.ow, valid, w, beside)
+        merge(shift(dx, left), beyond, q * step - g.ph, g.h, g.w, lanes(-left, g.w - left), sums)
 
-    return rows
-
-
-def make_backward(size, step):
-    count = ROWS if step == 1 else ROWS // 2
-    many, one = (make_backward_rows(size, step, n) for n in (count, 1))
+    @inlined
+    def place(g, p):
+        """Where the planes of dy begin that plane p of dx meets, and its weights."""
+        group, c = p // g.channels, p % g.channels
+        return group * g.outputs * g.oh * g.ow, (group % g.groups * g.outputs * g.channels + c) * size * size
 
     def backward(job, item, thread):
         dy, w, dx, table = unpack(job, "aaan")
         g = geometry(table)
-        begin, end = g.ph // step, (g.h + g.ph + step - 1) // step
-        for p in range(item * g.some, min(g.planes, item * g.some + g.some)):
-            group, c = p // g.channels, p % g.channels
-            source, out = shift(dy, group * g.outputs * g.oh * g.ow), shift(dx, p * g.h * g.w)
-            taps = shift(w, (group % g.groups * g.outputs * g.channels + c) * size * size)
-            if end - begin < count:
-                for q in range(begin, end):
-                    one(g, source, taps, out, q)
-            else:
-                for q in range(begin, end, count):
-                    many(g, source, taps, out, min(q, end - count))
+        last, begin, end = min(g.planes, item * g.some + g.some), g.ph // step, (g.h + g.ph + step - 1) // step
+        for p in range(item * g.some, last, parts):
+            (source, kernel), (apart, beside, beyond) = place(g, p), (0, 0, 0)
+            if parts == 2 and p + 1 < last:
+                there, its = place(g, p + 1)
+                apart, beside, beyond = there - source, its - kernel, g.h * g.w
+            given, weights, out = shift(dy, source), shift(w, kernel), shift(dx, p * g.h * g.w)
+            soon, later = shift(given, far * taken), shift(out, far * made)
+            for top in range(begin, end, g.bands * n):
+                for t in range(g.pw // step, (g.w + g.pw + step - 1) // step, VL // parts):
+                    for q in range(top, min(end, top + g.bands * n), n):
+                        if g.ahead:
+                            ask(soon)
+                            ask_too(later)
+                            soon, later = shift(soon, taken), shift(later, made)
+                        band(g, given, apart, weights, beside, out, beyond, q, t)
 
     return backward
 
 
-def make_add_plane(size, step):
-    many, one = (ROWS if size == 3 else 4), 1
-    (inner, edge), (inner1, edge1) = (
-        [strips.make_collect(size, step, n, whole) for whole in (True, False)] for n in (many, one)
-    )
-    take, give = strips.make_take(size * size), strips.make_give(size * size)
-    beyond = (size - 1) // step * step
+def make_add_plane(size, step, parts):
+    n = 4 if size == 4 else ROWS  # most planes have a multiple of seven rows, but enlarged ones a power of two
+    inner, edge = (strips.make_collect(size, step, n, whole, parts) for whole in (True, False))
+    single, taps = strips.make_collect(size, step, 1, False, parts), size * size
+    take, give = strip_sums.make_take(taps), strip_sums.make_give(taps)
+    tall, long, some = (n - 1) * step + size, (VL - 1) * step + size, VL // parts
+    ask, ask_too, taken, met, far = make_asks(n, step * step, 1, taps)
 
     @inlined
-    def add_plane(g, x, dy, kept):
+    def add_plane(g, x, apart, dy, beside, kept):
         """kept[tap, VL] += the products of a plane of dy with one of x; lanes that dy lacks are not met."""
-        last, sums = g.oh // many * many, take(kept)
-        for i in range(0, g.ow, VL):
-            at, n = i * step - g.pw, min(VL, g.ow - i)
-            whole = at >= 0 and at + beyond + step * VL <= g.w and n == VL
-            valid, given, seen = lanes(-at, g.w - at), lanes(0, n), lanes(0, step * n)
-            for o in range(0, last, many):
-                source, d, first = shift(x, at), shift(dy, o * g.ow + i), o * step - g.ph
-                if whole:
-                    sums = inner(sums, source, first, g.h, g.w, valid, d, g.ow, given, seen)
-                else:
-                    sums = edge(sums, source, first, g.h, g.w, valid, d, g.ow, given, seen)
-            for o in range(last, g.oh):
-                source, d, first = shift(x, at), shift(dy, o * g.ow + i), o * step - g.ph
-                if whole:
-                    sums = inner1(sums, source, first, g.h, g.w, valid, d, g.ow, given, seen)
-                else:
-                    sums = edge1(sums, source, first, g.h, g.w, valid, d, g.ow, given, seen)
+        end, sums = g.oh // n * n, take(kept)
+        soon, later = shift(x, far * taken), shift(dy, far * met)
+        for top in range(0, end, g.bands * n):
+            for i in range(0, g.ow, some):
+                at, given = i * step - g.pw, lanes(0, min(some, g.ow - i))
+                valid, inside = lanes(-at, g.w - at), at >= 0 and at + long <= g.w and i + VL <= g.ow
+                for o in range(top, min(end, top + g.bands * n), n):
+                    if g.ahead:
+                        ask(soon)
+                        ask_too(later)
+                        soon, later = shift(soon, taken), shift(later, met)
+                    first, source, d = o * step - g.ph, shift(x, at), shift(dy, o * g.ow + i)
+                    if parts == 1 and inside and first >= 0 and first + tall <= g.h:
+                        sums = inner(sums, source, apart, first, g.h, g.w, valid, d, beside, g.ow, given)
+                    else:
+                        sums = edge(sums, source, apart, first, g.h, g.w, valid, d, beside, g.ow, given)
+        for i in range(0, g.ow, some):
+            at, given = i * step - g.pw, lanes(0, min(some, g.ow - i))
+            valid, source = lanes(-at, g.w - at), shift(x, at)
+            for o in range(end, g.oh):
+                d = shift(dy, o * g.ow + i)
+                sums = single(sums, source, apart, o * step - g.ph, g.h, g.w, valid, d, beside, g.ow, given)
         give(kept, sums)
 
     return add_plane
 
 
-def make_update(size, step):
-    add_plane, taps = make_add_plane(size, step), size * size
+def make_update(size, step, parts):
+    add_plane, taps, half = make_add_plane(size, step, parts), size * size, VL // parts
+
+    @inlined
+    def place(g, n, i):
+        """Where the planes of x and dy begin that are met by kernel i of image n."""
+        m = i // g.channels
+        c = (n * g.groups + m // g.outputs) * g.channels + i % g.channels
+        return c * g.h * g.w, (n * g.groups * g.outputs + m) * g.oh * g.ow
 
     def update(job, item, thread):
         """Image after image, for they are far apart: sums of all weights of the item are kept meanwhile."""
         dy, x, dw, work, table = unpack(job, "aaaan")
         g = geometry(table)
         first, sums = item * g.some, shift(work, thread * g.work)
-        last, outputs = min(g.planes, first + g.some), g.groups * g.outputs
-        clear(sums, (last - first) * taps * VL, ZERO)
+        last = min(g.planes, first + g.some)
+        clear(sums, (last - first + parts - 1) // parts * taps * VL, ZERO)
         for n in range(g.batch):
-            for i in range(first, last):
-                m = i // g.channels
-                source = shift(x, ((n * g.groups + m // g.outputs) * g.channels + i % g.channels) * g.h * g.w)
-                add_plane(g, source, shift(dy, (n * outputs + m) * g.oh * g.ow), shift(sums, (i - first) * taps * VL))
-        for k in range((last - first) * taps):
-            dw[first * taps + k] += total(load(shift(sums, k * VL)))
+            for i in range(first, last, parts):
+                (source, given), (apart, beside) = place(g, n, i), (0, 0)
+                if parts == 2 and i + 1 < last:
+                    there, others = place(g, n, i + 1)
+                    apart, beside = there - source, others - given
+                kept = shift(sums, (i - first) // parts * taps * VL)
+                add_plane(g, shift(x, source), apart, shift(dy, given), beside, kept)
+        for i in range(last - first):
+            for k in range(taps):
+                part = shift(sums, (i // parts * taps + k) * VL + i % parts * half)
+                dw[(first + i) * taps + k] += total(load_first(part, half))
 
     return update
 
 
-def named(make, size, step):
+def named(make, size, step, parts):
     """A task under a name of its own, by which other processes find it."""
-    function = make(size, step)
-    function.__name__ = function.__qualname__ = f"{function.__name__}{size}{step}"
+    function = make(size, step, parts)
+    function.__name__ = function.__qualname__ = f"{function.__name__}{size}{step}{'' if parts == 1 else 'pairs'}"
     return task(function)
 
 
-forward31, forward32, forward42, forward51, forward52 = (named(make_forward, *kind) for kind in KINDS)
-backward31, backward32, backward42, backward51, backward52 = (named(make_backward, *kind) for kind in KINDS)
-update31, update32, update42, update51, update52 = (named(make_update, *kind) for kind in KINDS)
-FORWARD = dict(zip(KINDS, (forward31, forward32, forward42, forward51, forward52), strict=True))
-BACKWARD = dict(zip(KINDS, (backward31, backward32, backward42, backward51, backward52), strict=True))
-UPDATE = dict(zip(KINDS, (update31, update32, update42, update51, update52), strict=True))
-
-
-def suits(weights, stride, dilation, group: int) -> bool:
-    """Whether it is done here: groups are small, and there are kernels for weights [M, C / group, K, K]."""
-    square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
-    return square and (weights[2], stride[0]) in KINDS and weights[1] <= FEW and weights[0] <= FEW * group
-
-
-@lru_cache(maxsize=1024)
-def _table(planes, chunk, batch, weights, group, image, out, pad, biased, relu, count):
-    """The geometry, how many items there are, and floats of scratch."""
-    some = max(1, min(chunk // max(image[0] * image[1], out[0] * out[1]), planes // (4 * count)))
-    work = (some * weights[2] * weights[3] + 1) * VL
-    sizes = planes, some, batch, group, weights[1], weights[0] // group, *image, *out, *pad, work, biased, relu
-    return np.array(Geometry(*sizes), np.int64), -(-planes // some), work * count
-
-
-def _plan(planes: int, chunk: int, x, w, y, pad, biased=False, relu=False):
-    group, places = x.shape[1] // w.shape[1], (x.shape[2:], y.shape[2:], tuple(pad))
-    return _table(planes, chunk, x.shape[0], w.shape, group, *places, biased, relu, threads.count())
-
-
-def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
-    """As conv2d.forward, where it suits."""
-    table, items, _ = _plan(y.shape[0] * y.shape[1], LONG, x, w, y, pad, b is not None, relu)
-    threads.run(FORWARD[w.shape[2], stride[0]], items, x, w, b, y, table)
-
-
-def backward(dy, w, dx, stride, pad, dilation) -> None:
-    """As conv2d.backward, where it suits."""
-    table, items, _ = _plan(dx.shape[0] * dx.shape[1], LONG, dx, w, dy, pad)
-    threads.run(BACKWARD[w.shape[2], stride[0]], items, dy, w, dx, table)
-
-
-def update(dy, x, dw, stride, pad, dilation) -> None:
-    """As conv2d.update, where it suits, without db."""
-    table, items, floats = _plan(dw.shape[0] * dw.shape[1], SHORT, x, dw, dy, pad)
-    threads.run(UPDATE[dw.shape[2], stride[0]], items, dy, x, dw, threads.scratch("work", floats), table)
+KINDS = [(size, step, parts) for size, step in SIZES for parts in (1, 2)]
+FORWARD = {kind: named(make_forward, *kind) for kind in KINDS}
+BACKWARD = {kind: named(make_backward, *kind) for kind in KINDS if kind[1] > 1}
+"""Without a stride, a backward pass is a forward pass with kernels turned around."""
+UPDATE = {kind: named(make_update, *kind) for kind in KINDS}
+# Other processes find a task by its name in this module.
+globals().update((t.function.__name__, t) for tasks in (FORWARD, BACKWARD, UPDATE) for t in tasks.values())

@@ -66,11 +66,11 @@ def vector_at(bld, p, i=None):
 
 def masked_load(bld, p, mask, others=None):
     """The lanes of the mask from p on; in the rest those of `others`, or zeros."""
-    where = vector_at(bld, p)
-    kind = ir.FunctionType(VECTOR, [where.type, I32, MASK, VECTOR])
-    name = f"llvm.masked.load.v{VL}f32.p0"
-    fn = cgutils.get_or_insert_function(bld.module, kind, name)
-    return bld.call(fn, [where, ir.Constant(I32, 4), mask, others or ir.Constant(VECTOR, None)])
+    vector = ir.VectorType(F32, mask.type.count)
+    where = bld.bitcast(p, vector.as_pointer())
+    kind = ir.FunctionType(vector, [where.type, I32, mask.type, vector])
+    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.load.v{vector.count}f32.p0")
+    return bld.call(fn, [where, ir.Constant(I32, 4), mask, others or ir.Constant(vector, None)])
 
 
 def masked_store(bld, p, value, mask):
@@ -90,8 +90,8 @@ def _store_lanes(bld, p, value, mask, lane, align):
     if VL < 16:
         return _store_parts(bld, p, value, mask, align)
     where = bld.bitcast(p, value.type.as_pointer())
-    kind = ir.FunctionType(ir.VoidType(), [value.type, where.type, I32, MASK])
-    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.store.v{VL}{lane}.p0")
+    kind = ir.FunctionType(ir.VoidType(), [value.type, where.type, I32, mask.type])
+    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.store.v{value.type.count}{lane}.p0")
     bld.call(fn, [value, where, ir.Constant(I32, align), mask])
 
 

@@ -1,17 +1,29 @@
-"""Strips of VL columns, several rows of results at a time in registers: a row of pixels is read once for all it meets.
+"""Strips of columns, several rows of results at a time in registers: a row of pixels is read once for all it meets.
 
-Kernels are `size` x `size` with a stride of `step`. Masks are integers, a bit a float: `valid` tells which floats from
-a pointer on exist; where `whole` is set all do. `first` is the first row that is met; those that the plane of `rows` x
-`width` does not have are left out.
+Kernels are `size` x `size` with a stride of `step`. A vector holds VL columns of a plane, or half as many of each of
+two planes (`parts`), whose floats are `apart`. Masks are integers, a bit a float: `valid` tells which floats from a
+pointer on exist. Where `whole` is set all floats do, and all rows; else rows that the plane of `rows` x `width` does
+not have, of which `first` is the first, count as zeros.
 """
 
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .interleave import merged, parted
+from .interleave import parted
 from .native import inlined
-from .simd import I64, MASK, VECTOR, VL, fma_function, masked_load, masked_store, splat_value, vec, vector_at
+from .simd import (
+    F32,
+    I32,
+    I64,
+    VECTOR,
+    VL,
+    fma_function,
+    masked_load,
+    splat_value,
+    vec,
+    vector_at,
+)
 
 pointer, count = types.CPointer(types.float32), types.intp
 ROWS = 4 if VL == 8 else 7
@@ -39,40 +51,87 @@ def values(bld, several, n):
     return [bld.extract_value(several, i) for i in range(n)]
 
 
-def window(bld, valid, i):
-    """The mask of the VL floats from the i-th on."""
-    return bld.bitcast(bld.trunc(bld.lshr(valid, number(i)), ir.IntType(VL)), MASK)
+def shuffled(bld, a, b, picks):
+    return bld.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(picks)), picks))
 
 
-def read(bld, p, valid, n, step, whole, met=None):
-    """For each j < n the vector of p[j], p[j + step] and so on; of each only the floats in `met` from p[j] on."""
-
-    def some(at, j, v):
-        mask = window(bld, valid, j + v * VL)
-        return masked_load(bld, at, bld.and_(mask, window(bld, met, v * VL)) if met else mask)
-
-    found = []
-    for j in range(0, n, step):
-        places = [bld.gep(p, [number(j + v * VL)]) for v in range(step)]
-        if whole:
-            found += parted(bld, [bld.load(vector_at(bld, at), align=4) for at in places])
-        else:
-            found += parted(bld, [some(at, j, v) for v, at in enumerate(places)])
-    return found[:n]
+def window(bld, valid, i, n=VL):
+    """The mask of the n floats from the i-th on."""
+    return bld.bitcast(bld.trunc(bld.lshr(valid, number(i)), ir.IntType(n)), ir.VectorType(ir.IntType(1), n))
 
 
-def each_row(bld, p, first, rows, width, n, sums, add):
-    """sums after add(r, pointer to row first + r, sums) for each r < n that there is.
+def both(bld, p, apart, parts):
+    """The pointers to the parts."""
+    return [p, bld.gep(p, [apart])][:parts]
+
+
+def take_line(bld, places, valid, i, whole, given=None):
+    """A vector of equal parts from the i-th float of the places on; of those only what is in `given`, too."""
+    n = VL // len(places)
+    places = [bld.gep(p, [number(i)]) for p in places]
+    if whole:
+        return bld.load(vector_at(bld, places[0]), align=4)
+    mask = window(bld, valid, i, n)
+    mask = bld.and_(mask, window(bld, given, 0, n)) if given else mask
+    found = [masked_load(bld, p, mask) for p in places]
+    return found[0] if len(found) == 1 else shuffled(bld, *found, list(range(VL)))
+
+
+def take_rest(bld, p, n):
+    """The n floats from p on as the first of a vector, which needs no more than them to exist, and as many before."""
+    size = 1 << (n - 1).bit_length()
+    few = ir.VectorType(F32, size)
+    found = bld.load(bld.bitcast(bld.gep(p, [number(n - size)]), few.as_pointer()), align=4)
+    return shuffled(bld, found, found, [min(size - n + i, size - 1) for i in range(VL)])
+
+
+def read(bld, places, valid, n, step, whole, given=None):
+    """For each j < n the vector of p[j], p[j + step] and so on of the places p; only the lanes in `given`."""
+    if step == 1:
+        return [take_line(bld, places, valid, j, whole, given) for j in range(n)]
+    parts = len(places)
+    some, long = VL // parts, step * VL // parts
+    found = [take_line(bld, [p], valid, v * VL, whole) for p in places for v in range(step // parts)]
+    found = parted(bld, found)
+    if n > step:
+        more = (
+            take_rest(bld, bld.gep(places[0], [number(long)]), n - step)
+            if whole
+            else take_line(bld, places, valid, long, whole)
+        )
+    for j in range(step, n):
+        lanes = [(k, i + j // step) for k in range(parts) for i in range(some)]
+        picks = [k * some + (i if i < some else VL + (i - some) * step + j % step) for k, i in lanes]
+        found.append(shuffled(bld, found[j % step], more, picks))
+    if given and not whole:
+        mask = [window(bld, given, 0, some)] * parts
+        mask = mask[0] if parts == 1 else shuffled(bld, *mask, list(range(VL)))
+        found = [bld.select(mask, v, ir.Constant(VECTOR, None)) for v in found]
+    return found
+
+
+def fixed(bld, p):
+    """The same pointer, of which the compiler knows nothing: it would keep one for each row from strip to strip, and
+    has no registers for them."""
+    return bld.asm(ir.FunctionType(p.type, [p.type]), "", "=r,0", [p], False)
+
+
+def each_row(bld, places, first, rows, width, n, whole, sums, add):
+    """sums after add(r, places of row first + r, sums) for each r < n that there is.
 
     Two rows far apart take turns, as neighbours add to the same sums and would wait for each other.
     """
     fn, half = bld.function, -(-n // 2)
-    for r in sorted(range(n), key=lambda r: (r % half, r)):
-        row, before = bld.add(first, number(r)), bld.block
-        known, after = fn.append_basic_block("row"), fn.append_basic_block("after")
-        bld.cbranch(bld.icmp_unsigned("<", row, rows), known, after)
+    begin = [fixed(bld, bld.gep(p, [bld.mul(first, width)])) for p in places]
+    for r in range(n) if whole else sorted(range(n), key=lambda r: (r % half, r)):
+        row = [bld.gep(p, [bld.mul(width, number(r))]) for p in begin]
+        if whole:
+            sums = add(r, row, sums)
+            continue
+        before, known, after = bld.block, fn.append_basic_block("row"), fn.append_basic_block("after")
+        bld.cbranch(bld.icmp_unsigned("<", bld.add(first, number(r)), rows), known, after)
         bld.position_at_end(known)
-        found, end = add(r, bld.gep(p, [bld.mul(row, width)]), list(sums)), bld.block
+        found, end = add(r, row, list(sums)), bld.block
         bld.branch(after)
         bld.position_at_end(after)
         for i, (old, new) in enumerate(zip(sums, found, strict=True)):
@@ -83,48 +142,62 @@ def each_row(bld, p, first, rows, width, n, sums, add):
     return sums
 
 
-def splats(bld, p, n):
-    return [splat_value(bld, bld.load(bld.gep(p, [number(i)])), VECTOR) for i in range(n)]
+def splats(bld, places, turn, n):
+    """The first n floats in every lane of its part, from the places on where `turn` is 1, or back where it is -1."""
+    found = []
+    for i in range(n):
+        at = bld.mul(turn, number(i))
+        several = [splat_value(bld, bld.load(bld.gep(p, [at])), VECTOR) for p in places]
+        found.append(halves(bld, several))
+    return found
 
 
-def make_correlate(size, step, n, whole):
+def halves(bld, several):
+    low = ir.Constant(ir.VectorType(ir.IntType(1), VL), [i < VL // 2 for i in range(VL)])
+    return several[0] if len(several) == 1 else bld.select(low, *several)
+
+
+def make_correlate(size, step, n, whole, parts):
     @intrinsic
-    def correlate(typingctx, sums, x, first, rows, width, valid, taps):
+    def correlate(typingctx, sums, x, apart, first, rows, width, valid, taps, beside, turn):
         """sums[o] + the products of the taps with the windows in the rows of x from first + o * step on."""
 
         def codegen(context, bld, signature, args):
-            sums, x, first, rows, width, valid, taps = args
-            fma, w = fma_function(bld.module), splats(bld, taps, size * size)
+            sums, x, apart, first, rows, width, valid, taps, beside, turn = args
+            fma, w = fma_function(bld.module), splats(bld, both(bld, taps, beside, parts), turn, size * size)
+            places, tall = both(bld, x, apart, parts), (n - 1) * step + size
 
-            def add(r, p, sums):
+            def add(r, row, sums):
                 met = [(o, r - o * step) for o in range(n) if 0 <= r - o * step < size]
-                for j, pixels in enumerate(read(bld, p, valid, size, step, whole)):
+                for j, pixels in enumerate(read(bld, row, valid, size, step, whole)):
                     for o, i in met:
                         sums[o] = bld.call(fma, [w[i * size + j], pixels, sums[o]])
                 return sums
 
-            sums = each_row(bld, x, first, rows, width, (n - 1) * step + size, values(bld, sums, n), add)
+            sums = each_row(bld, places, first, rows, width, tall, whole, values(bld, sums, n), add)
             return context.make_tuple(bld, signature.return_type, sums)
 
-        return vectors(n)(vectors(n), pointer, count, count, count, count, pointer), codegen
+        places = pointer, count, count, count, count, count, pointer, count, count
+        return vectors(n)(vectors(n), *places), codegen
 
     return correlate
 
 
-def make_spread(size, step, n, whole):
+def make_spread(size, step, n, whole, parts):
     """The transpose of `correlate`: n rows of dy's pixels become n * step rows, each of `step` vectors to be merged."""
     many, back = n * step * step, (size - 1) // step
 
     @intrinsic
-    def spread(typingctx, sums, dy, first, rows, width, valid, taps):
+    def spread(typingctx, sums, dy, apart, first, rows, width, valid, taps, beside):
         """sums[q, i, j] + the products of dy, from the first row and column that reach it on, with its taps."""
 
         def codegen(context, bld, signature, args):
-            sums, dy, first, rows, width, valid, taps = args
-            fma, w = fma_function(bld.module), splats(bld, taps, size * size)
+            sums, dy, apart, first, rows, width, valid, taps, beside = args
+            fma, w = fma_function(bld.module), splats(bld, both(bld, taps, beside, parts), number(1), size * size)
+            places = both(bld, dy, apart, parts)
 
-            def add(r, p, sums):
-                given = read(bld, p, valid, back + 1, 1, whole)
+            def add(r, row, sums):
+                given = read(bld, row, valid, back + 1, 1, whole)
                 met = [(q, i, (q + back - r) * step + i) for q in range(n) for i in range(step)]
                 for j in range(size):
                     for q, i, tap in met:
@@ -133,123 +206,43 @@ def make_spread(size, step, n, whole):
                             sums[at] = bld.call(fma, [w[tap * size + j], given[back - j // step], sums[at]])
                 return sums
 
-            sums = each_row(bld, dy, first, rows, width, n + back, values(bld, sums, many), add)
+            sums = each_row(bld, places, first, rows, width, n + back, whole, values(bld, sums, many), add)
             return context.make_tuple(bld, signature.return_type, sums)
 
-        return vectors(many)(vectors(many), pointer, count, count, count, count, pointer), codegen
+        places = pointer, count, count, count, count, count, pointer, count
+        return vectors(many)(vectors(many), *places), codegen
 
     return spread
 
 
-def make_collect(size, step, n, whole):
+def make_collect(size, step, n, whole, parts):
     many = size * size
 
     @intrinsic
-    def collect(typingctx, sums, x, first, rows, width, valid, dy, pitch, given, seen):
+    def collect(typingctx, sums, x, apart, first, rows, width, valid, dy, beside, pitch, given):
         """sums[i, j] + the products of n rows of dy, `pitch` apart, with the pixels that tap (i, j) meets there.
 
-        `given` masks the pixels of dy, `seen` as many windows as there are.
+        `given` masks the pixels of dy.
         """
 
         def codegen(context, bld, signature, args):
-            sums, x, first, rows, width, valid, dy, pitch, given, seen = args
-            lines = [bld.gep(dy, [bld.mul(pitch, number(o))]) for o in range(n)]
-            fma, known = fma_function(bld.module), [read(bld, line, given, 1, 1, whole)[0] for line in lines]
+            sums, x, apart, first, rows, width, valid, dy, beside, pitch, given = args
+            fma, places, tall = fma_function(bld.module), both(bld, x, apart, parts), (n - 1) * step + size
+            begin = [fixed(bld, p) for p in both(bld, dy, beside, parts)]
+            lines = [[bld.gep(p, [bld.mul(pitch, number(o))]) for p in begin] for o in range(n)]
+            known = [take_line(bld, line, given, 0, whole) for line in lines]
 
-            def add(r, p, sums):
+            def add(r, row, sums):
                 met = [(o, (r - o * step) * size) for o in range(n) if 0 <= r - o * step < size]
-                for j, pixels in enumerate(read(bld, p, valid, size, step, whole, seen)):
+                for j, pixels in enumerate(read(bld, row, valid, size, step, whole, given)):
                     for o, tap in met:
                         sums[tap + j] = bld.call(fma, [known[o], pixels, sums[tap + j]])
                 return sums
 
-            sums = each_row(bld, x, first, rows, width, (n - 1) * step + size, values(bld, sums, many), add)
+            sums = each_row(bld, places, first, rows, width, tall, whole, values(bld, sums, many), add)
             return context.make_tuple(bld, signature.return_type, sums)
 
-        places = pointer, count, count, count, count, pointer, count, count, count
+        places = pointer, count, count, count, count, count, pointer, count, count, count
         return vectors(many)(vectors(many), *places), codegen
 
     return collect
-
-
-def make_put(n):
-    @intrinsic
-    def put(typingctx, y, width, sums, valid, least):
-        """Stores n rows `width` apart; what is less than `least` becomes that, a NaN stays one."""
-
-        def codegen(context, bld, signature, args):
-            y, width, sums, valid, least = args
-            for i, value in enumerate(values(bld, sums, n)):
-                value = bld.select(bld.fcmp_ordered(">", least, value), least, value)
-                masked_store(bld, bld.gep(y, [bld.mul(width, number(i))]), value, window(bld, valid, 0))
-            return context.get_dummy_value()
-
-        return types.void(pointer, count, vectors(n), count, vec), codegen
-
-    return put
-
-
-def make_merge(step, n):
-    many = n * step * step
-
-    @intrinsic
-    def merge(typingctx, dx, first, rows, width, valid, sums):
-        """Stores n * step rows, the lanes of `step` vectors in turns."""
-
-        def codegen(context, bld, signature, args):
-            dx, first, rows, width, valid, sums = args
-            sums = values(bld, sums, many)
-
-            def put(i, p, none):
-                for v, value in enumerate(merged(bld, sums[i * step : (i + 1) * step])):
-                    masked_store(bld, bld.gep(p, [number(v * VL)]), value, window(bld, valid, v * VL))
-                return none
-
-            each_row(bld, dx, first, rows, width, n * step, [], put)
-            return context.get_dummy_value()
-
-        return types.void(pointer, count, count, count, count, vectors(many)), codegen
-
-    return merge
-
-
-def make_alike(n):
-    @intrinsic
-    def alike(typingctx, v):
-        """The same vector n times."""
-
-        def codegen(context, bld, signature, args):
-            return context.make_tuple(bld, signature.return_type, [args[0]] * n)
-
-        return vectors(n)(vec), codegen
-
-    return alike
-
-
-def make_take(n):
-    @intrinsic
-    def take(typingctx, p):
-        """n vectors from p on."""
-
-        def codegen(context, bld, signature, args):
-            found = [bld.load(vector_at(bld, args[0], number(i * VL)), align=4) for i in range(n)]
-            return context.make_tuple(bld, signature.return_type, found)
-
-        return vectors(n)(pointer), codegen
-
-    return take
-
-
-def make_give(n):
-    @intrinsic
-    def give(typingctx, p, sums):
-        """Stores n vectors from p on."""
-
-        def codegen(context, bld, signature, args):
-            for i, value in enumerate(values(bld, args[1], n)):
-                bld.store(value, vector_at(bld, args[0], number(i * VL)), align=4)
-            return context.get_dummy_value()
-
-        return types.void(pointer, vectors(n)), codegen
-
-    return give

@@ -1,0 +1,79 @@
+"""Who is convolved plane by plane, in items of how many planes, and what they are told."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from . import threads
+from .direct import BACKWARD, FORWARD, SIZES, UPDATE, Geometry
+from .simd import VL
+from .strips import ROWS
+
+# Floats of the planes of an item, about: long ways through memory for whoever fetches ahead. An item of weights goes
+# through all images for them, and has sums to keep.
+LONG, SHORT = 128 * 1024, 8 * 1024
+# The most channels and outputs of a group that are met plane by plane.
+FEW = 8
+# Floats of bands that stay in the first cache, beside results and what is on its way.
+CLOSE = 1536
+# Floats of images and results that do not stay in the last cache.
+MANY = 4 * 1024 * 1024
+
+
+def suits(weights, stride, dilation, group: int) -> bool:
+    """Whether it is done here: groups are small, and there are kernels for weights [M, C / group, K, K]."""
+    square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
+    return square and (weights[2], stride[0]) in SIZES and weights[1] <= FEW and weights[0] <= FEW * group
+
+
+def parts(columns: int) -> int:
+    """How many planes share a vector."""
+    return 2 if 2 * columns <= VL else 1
+
+
+@lru_cache(maxsize=1024)
+def _table(planes, chunk, x, y, channels, size, pad, order, rows, parts, biased, relu, count):
+    """The geometry, how many items there are, and floats of scratch: from shapes of x and y, the channels of a group,
+    the order of weights and how many rows of x a band moves on."""
+    (batch, every, *image), (_, outputs, *out), groups = x, y, x[1] // channels
+    some = max(1, min(chunk // max(image[0] * image[1], out[0] * out[1]), planes // (4 * count)))
+    some += some % parts
+    ahead = batch * (every * image[0] * image[1] + outputs * out[0] * out[1]) > MANY
+    bands, work = max(1, CLOSE // (rows * image[1])), (some * size * size + 1) * VL
+    counts = planes, some, batch, groups, channels, outputs // groups
+    sizes = *counts, *image, *out, *pad, *order, bands, ahead, work, biased, relu
+    return np.array(Geometry(*sizes), np.int64), -(-planes // some), work * count
+
+
+def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
+    """As conv2d.forward, where it suits."""
+    (_, channels, size, _), step, n = w.shape, stride[0], parts(y.shape[3])
+    order, planes, ends = (channels * size**2, size**2, 0, 1), y.shape[0] * y.shape[1], (b is not None, relu)
+    sizes = channels, size, tuple(pad), order, ROWS * step, n, *ends, threads.count()
+    table, items, _ = _table(planes, LONG, x.shape, y.shape, *sizes)
+    threads.run(FORWARD[size, step, n], items, x, w, b, y, table)
+
+
+def backward(dy, w, dx, stride, pad, dilation) -> None:
+    """As conv2d.backward, where it suits: without a stride, a forward pass with kernels turned around."""
+    (_, channels, size, _), step, planes = w.shape, stride[0], dx.shape[0] * dx.shape[1]
+    taps, ends = size**2, (False, False, threads.count())
+    if step == 1:
+        n, around = parts(dx.shape[3]), tuple(size - 1 - p for p in pad)
+        order, outputs = (taps, channels * taps, taps - 1, -1), w.shape[0] * channels // dx.shape[1]
+        table, items, _ = _table(planes, LONG, dy.shape, dx.shape, outputs, size, around, order, ROWS, n, *ends)
+        threads.run(FORWARD[size, step, n], items, dy, w, None, dx, table)
+    else:
+        n, order = parts(-(-(dx.shape[3] + pad[1]) // step) - pad[1] // step), (channels * taps, taps, 0, 1)
+        sizes = channels, size, tuple(pad), order, ROWS // 2 * step, n, *ends
+        table, items, _ = _table(planes, LONG, dx.shape, dy.shape, *sizes)
+        threads.run(BACKWARD[size, step, n], items, dy, w, dx, table)
+
+
+def update(dy, x, dw, stride, pad, dilation) -> None:
+    """As conv2d.update, where it suits, without db."""
+    (_, channels, size, _), step, n = dw.shape, stride[0], parts(dy.shape[3])
+    order, planes = (channels * size**2, size**2, 0, 1), dw.shape[0] * channels
+    sizes = channels, size, tuple(pad), order, ROWS * step, n, False, False, threads.count()
+    table, items, floats = _table(planes, SHORT, x.shape, dy.shape, *sizes)
+    threads.run(UPDATE[size, step, n], items, dy, x, dw, threads.scratch("work", floats), table)
