@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .gather import clear, find_runs, merge_row, pack_panels, pad_channels, rows_met
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
-from .tile import MR, NR, listed_tile
+from .tile import MR, NR, listed_tile, thin_listed_tile
 
 
 class Geometry(NamedTuple):
@@ -68,9 +68,10 @@ def list_taps(g, table, lines):
 
 
 @helper
-def multiply(g, w, b, k, panels, tile0, tiles, table, lines, c, more):
+def multiply(g, w, b, k, pixels, tile0, tiles, table, lines, c, more):
     """Adds the products of all tiles of rows with all panels to c[corner, tile, panel, MR, NR], for the channels from
     w on that make the panels k deep; the first ones set them."""
+    panels = (pixels + NR - 1) // NR
     rows = shift(lines, 2 * g.some * g.used)
     for m in range(tiles):
         for i in range(MR):
@@ -82,9 +83,12 @@ def multiply(g, w, b, k, panels, tile0, tiles, table, lines, c, more):
                 at = shift(c, ((corner * tiles + m) * panels + p) * MR * NR)
                 if count == 0:
                     clear(at, MR * NR, ZERO)
+                    continue
+                source, taps, depth = shift(b, p * k * NR), shift(places, g.some * g.used), k // g.taps * count
+                if pixels - p * NR > VL:
+                    listed_tile(w, rows, places, source, taps, at, depth, more)
                 else:
-                    taps = shift(places, g.some * g.used)
-                    listed_tile(w, rows, places, shift(b, p * k * NR), taps, at, k // g.taps * count, more)
+                    thin_listed_tile(w, rows, places, source, taps, at, depth, more)
 
 
 @helper
@@ -172,7 +176,7 @@ def correlate_block(job, item, thread):
     list_taps(g, table, lines)
     for c0 in range(0, g.channels, g.some):
         k = gather(g, x, c0, first // (g.qh * g.qw), begin, end, work, table, runs, count)
-        multiply(g, shift(w, c0 * g.along), b, k, panels, tile0, tiles, table, lines, c, c0 > 0)
+        multiply(g, shift(w, c0 * g.along), b, k, last - first, tile0, tiles, table, lines, c, c0 > 0)
     count, y = locate_results(g, first, last, runs), shift(y, row0 * g.oh * g.ow)
     rows = min(tiles * MR, g.rows - tile0 * MR)
     if g.step_h == 1 and g.step_w == 1:

@@ -154,7 +154,7 @@ def make_listed_tile(nv):
 
 
 gather_tile, thin_gather_tile = make_gather_tile(NV), make_gather_tile(1)
-listed_tile = make_listed_tile(NV)
+listed_tile, thin_listed_tile = make_listed_tile(NV), make_listed_tile(1)
 
 
 def prefetch(bld, p, written=0, near=3):
