@@ -80,7 +80,12 @@ SHAPES = {
     "resnext 32 groups of 4": (8, 128, 56, 128, 3, 1, 1, 32),
     "resnext 32 groups of 8": (8, 256, 28, 256, 3, 1, 1, 32),
     "shufflenet 3 groups": (8, 240, 28, 60, 1, 1, 0, 3),
-    "fcn upsampling": (8, 21, 64, 21, 4, 2, 1, 21),
+    "fcn upsampling 2": (8, 21, 64, 21, 4, 2, 1, 21),
+    "fcn upsampling 8": (1, 21, 568, 21, 16, 8, 0, 21),
+    "fcn upsampling 8 full": (1, 21, 568, 21, 16, 8, 0, 1),
+    "fcn upsampling 32": (1, 21, 544, 21, 64, 32, 0, 21),
+    "fcn upsampling 32 full": (1, 21, 544, 21, 64, 32, 0, 1),
+    "dcgan last": (16, 3, 64, 64, 4, 2, 1, 1),
     "mobilenet pointwise": (8, 512, 14, 512, 1, 1, 0, 1),
 }
 
@@ -150,7 +155,8 @@ def report(name, sgemm, batch, channels, height, outputs, kernel, stride, pad, g
     rivals = [theirs(x, w, b, y, *how, last) for last in (False, True)] if torch else []
     line = f"{name:27}{work * 1e3:8.0f} MFLOP"
     for part in ("forward", "backward", "update"):
-        best = quickest([runs[part], memory[part], *(r[part] for r in rivals)])
+        # Apart, as PyTorch's threads spin on for milliseconds and would take a core from whoever is next.
+        best = quickest([runs[part], memory[part]]) + (quickest([r[part] for r in rivals]) if rivals else [])
         rate, slow = work / best[0], best[1] > work / sgemm
         share = (best[1] if slow else work / sgemm) / best[0]
         line += f" | {part[0]} {best[0] * 1e3:6.2f} ms {rate:4.0f} ({share:3.0%}{'m' if slow else ' '})"
