@@ -5,7 +5,7 @@ import numpy as np
 from . import band_weights, threads
 from .band_weights import LINES, ROWS
 from .bands import HALF, Geometry
-from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, apart, round_up
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, apart, round_up, scratch
 from .simd import VL
 
 # Taps of all channels that a result sums over at most; channels and weights of a group that an update has at most.
@@ -13,6 +13,8 @@ DEPTH, CHANNELS, WEIGHTS = 256, 8, 4096
 # Floats of copies that leave room in a second-level cache of 1 MB; an update keeps its sums there too. The larger a
 # band, the longer are the rows in which results are written.
 COPIED, COPIED_BY_UPDATE = 128 * 1024, 64 * 1024
+# Results that are worth an item: what they meet above and below is copied by two.
+LEAST = 512
 # Results of a band in an update, and shares of the bands that are summed apart: both whatever the thread count is, so
 # that it does not show in a sum.
 RESULTS, SHARES = 4096, 8
@@ -36,12 +38,12 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     """The plan of a pass over x[batch, groups * channels, *image] into y[batch, groups * rows, grid.qh, grid.qw];
     `across` and `along` are the strides of rows and channels in the weights."""
     wanted = -(-ITEMS_PER_THREAD * threads.count() // (batch * groups))
-    tall = _tall(grid, channels, -(-grid.qh // wanted), COPIED)
+    tall = _tall(grid, channels, min(grid.qh, max(-(-grid.qh // wanted), LEAST // grid.qw)), COPIED)
     sizes = {"batch": batch, "groups": groups, "channels": channels, "rows": rows, "across": across, "images": 1}
     taps = [tap for tap, _ in grid.seen[0]] if grid.seen else range(len(grid.dh))
     at = [c * along + tap for c in range(channels) for tap in taps]
     g, table = _table(sizes, image, grid, tall, at, end)
-    return Plan(table, batch * groups * g.bands, g.work * threads.count())
+    return Plan(table, batch * groups * g.bands, scratch(g.work))
 
 
 def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid,
@@ -54,7 +56,7 @@ def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, 
     g, table = _table(sizes, image, grid, tall, [], End(biased=biased))
     parts, tiles = -(-rows // ROWS), -(-(channels * g.taps + biased) // LINES)
     kept = g.shares * groups * parts * tiles * ROWS * LINES * VL
-    return Plan(table, g.shares * groups, g.work * threads.count()), groups * parts, kept
+    return Plan(table, g.shares * groups, scratch(g.work)), groups * parts, kept
 
 
 def add_update(dy, x, dw, db, plan: tuple[Plan, int, int]) -> None:

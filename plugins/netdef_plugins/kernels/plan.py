@@ -58,7 +58,12 @@ def round_up(n: int, unit: int) -> int:
 def apart(floats: int) -> int:
     """Floats from a thread's scratch to the next's. Ahead of loops with long strides a core asks for lines far past the
     end: closer by, they are taken away from the core that is writing there, at up to a fifth of the time."""
-    return round_up(floats, 16) + GAP
+    return round_up(floats + 64, 16) + GAP
+
+
+def scratch(work: int) -> int:
+    """Floats of all threads' scratch, `work` from one's to the next's."""
+    return work * threads.count() - GAP
 
 
 def in_place(grid: Grid, height: int, width: int) -> bool:
@@ -116,7 +121,7 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     known = [n for k, one in enumerate(seen) for n in (len(one), sum(map(len, seen[:k])))]
     offsets = tap_offsets(grid, plain, width, phases, pitch)
     table = np.array([*geometry, *offsets, *known, *(place for one in seen for tap in one for place in tap)], np.int64)
-    return Plan(table, blocks * groups * -(-tiles // part), work * threads.count())
+    return Plan(table, blocks * groups * -(-tiles // part), scratch(work))
 
 
 # Shares of the pixels that are summed apart where there are few weights: fixed, so that no thread count shows in a sum.
@@ -159,7 +164,7 @@ def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, 
     )  # fmt: skip
     offsets = tap_offsets(grid._replace(sw=1), plain, width, 1, pitch)
     places = groups * bands * parts
-    plan = Plan(np.array([*geometry, *offsets], np.int64), shares * places, work * threads.count())
+    plan = Plan(np.array([*geometry, *offsets], np.int64), shares * places, scratch(work))
     return plan, places * lines // MR, shares * places * kept if shares > 1 else 0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import threads, winograd, winograd_weights
 from .native import Task
-from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, apart, round_up
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, apart, round_up, scratch
 from .simd import VL
 from .tile import NR
 from .winograd import APART, WM, WN, convolve_block, transform_weights
@@ -67,7 +67,7 @@ class Halves(NamedTuple):
 
     table: np.ndarray
     steps: Steps
-    scratch: int
+    floats: int
 
 
 def _weights_first(points: int, total: int, groups: int, channels: int, tiles: int) -> Steps:
@@ -112,13 +112,13 @@ def correlation(kernel: int, batch: int, groups: int, channels: int, rows: int, 
         padded_at=padded_at, packed_at=packed_at, room_at=room_at, side_at=side_at, products_at=products_at, work=work,
         **end._asdict(),
     )  # fmt: skip
-    return Halves(np.array(geometry, np.int64), steps, work * threads.count())
+    return Halves(np.array(geometry, np.int64), steps, scratch(work))
 
 
 def convolve(x, w, factor, bias, y, plan: Halves) -> None:
     """Runs the plan."""
-    table, steps, scratch = plan
-    kept, work = threads.scratch("weights", steps.kept), threads.scratch("work", scratch)
+    table, steps, floats = plan
+    kept, work = threads.scratch("weights", steps.kept), threads.scratch("work", floats)
     one, other = (x, w) if steps.few else (w, x)
     threads.run(steps.first, steps.firsts, one, kept, work, table)
     threads.run(steps.second, steps.seconds, other, kept, factor, bias, y, work, table)
@@ -154,7 +154,7 @@ def update(kernel: int, batch: int, groups: int, channels: int, rows: int, image
     )  # fmt: skip
     items = shares * groups * parts
     kept = (items if shares > 1 else threads.count()) * n * n * some * panels * WM * WN
-    plan = Plan(np.array(geometry, np.int64), items, work * threads.count())
+    plan = Plan(np.array(geometry, np.int64), items, scratch(work))
     return plan, groups * parts if shares > 1 else 0, kept
 
 
