@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from netdef_plugins.kernels import conv2d, conv_nd, pointwise, threads, winograd_plan
+from netdef_plugins.kernels import conv2d, conv_nd, pointwise, threads, winograd_back, winograd_plan
 
 # shapes of x and w, stride, pad, dilation, group
 CASES = [
@@ -56,6 +56,12 @@ FEW = [
     ((1, 2, 40, 40), (2, 1, 3, 5), (8, 9), (1, 2), (1, 1), 2),
     ((1, 2, 40, 43), (2, 1, 4, 4), (5, 5), (2, 3), (3, 2), 2),
 ]
+# With fewer squares of results than of pixels: these backward passes spread gradients.
+SHRINKING = [
+    ((19, 20, 12, 12), (33, 20, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+    ((3, 7, 13, 9), (17, 7, 5, 5), (1, 1), (1, 0), (1, 1), 1),
+    ((2, 6, 10, 14), (8, 3, 3, 3), (1, 1), (0, 0), (1, 1), 2),
+]
 SQUARE = [
     ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     ((1, 33, 17, 16), (18, 33, 3, 3), (1, 1), (0, 2), (1, 1), 1),
@@ -63,6 +69,7 @@ SQUARE = [
     ((3, 6, 9, 23), (8, 3, 5, 5), (1, 1), (1, 3), (1, 1), 2),
     ((2, 40, 14, 14), (24, 40, 5, 5), (1, 1), (2, 2), (1, 1), 1),
     ((1, 33, 70, 20), (18, 33, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+    *SHRINKING,
 ]
 
 
@@ -145,6 +152,26 @@ def test_winograd_stays_within_its_tolerance(case, few, monkeypatch):
     errors = [largest(a, b) for a, b in zip(run(case, *arrays), plain(case, *arrays), strict=True)]
     forget()
     assert max(errors) < (5e-6 if case[1][2] == 3 else 3e-5)
+
+
+@pytest.mark.parametrize("case", SHRINKING, ids=str)
+def test_gradients_are_spread_whatever_the_thread_count(case, monkeypatch):
+    """Images with nothing but infinity beside them, in items of several images and of one."""
+    monkeypatch.setattr(winograd_plan, "pays", lambda *sizes: True)
+    x, w, _, dy = data(case)
+    dy[1] = np.inf
+    passes, found, before = set(), [], threads.count()
+    for count in (1, 5):
+        threads.set_count(count)
+        forget()
+        passes.add(conv2d._backward(dy.shape, w.shape, x.shape, *case[2:], count).func)
+        found.append(np.full_like(x, np.nan))
+        conv2d.backward(dy, w, found[-1], *case[2:])
+    threads.set_count(before)
+    forget()
+    assert passes == {winograd_back.spread}
+    assert np.isfinite(np.delete(found[0], 1, axis=0)).all()
+    np.testing.assert_allclose(*(np.delete(dx, 1, axis=0) for dx in found), atol=1e-5 * np.abs(found[0][0]).max())
 
 
 WINOGRADS = [((2, 70, 24, 24), (64, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1), SQUARE[4]]

@@ -104,6 +104,11 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
         then = _backward(shape, weights, (n, given[1], oh, ow), (1, 1), pad, dilation, groups, count)
         return partial(steps.backward, then=then, steps=stride)
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
+        if winograd_plan.shrinks(kernel[0], n, channels, (oh, ow), image):
+            from . import winograd_back
+
+            sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, pad
+            return partial(winograd_back.spread, plan=winograd_back.plan(*sizes))
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
         return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, True))

@@ -117,6 +117,19 @@ def gather(bld, u, points):
     return [combine(bld, terms) for terms in g]
 
 
+def gather_pixels(bld, u, points):
+    """Gradients of the pixels in a row from those at the points: the transpose of `see`."""
+    d = [[] for _ in u]
+    for j, c in enumerate(polynomial(points)):
+        d[2 * j].append((c, u[0]))
+        d[2 * j + 1].append((c, u[-1]))
+    for p, even, odd in zip(points, *sums(bld, u), strict=True):
+        for j, c in enumerate(polynomial([q for q in points if q != p])):
+            d[2 * j + 2].append((c, even))
+            d[2 * j + 1].append((p * c, odd))
+    return [combine(bld, terms) for terms in d]
+
+
 def _make(transform, n, count):
     @intrinsic
     def apply(typingctx, src, step, dst, apart):
@@ -140,3 +153,4 @@ result6, result8 = _make(result, 6, 6), _make(result, 8, 8)
 weigh6, weigh8 = _make(weigh, 6, 3), _make(weigh, 8, 5)
 spread6, spread8 = _make(spread, 6, 4), _make(spread, 8, 4)
 gather6, gather8 = _make(gather, 6, 6), _make(gather, 8, 8)
+pixels6, pixels8 = _make(gather_pixels, 6, 6), _make(gather_pixels, 8, 8)

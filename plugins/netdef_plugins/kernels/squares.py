@@ -5,7 +5,7 @@ In all of them `n` is the number of points an axis, 6 for three taps and 8 for f
 """
 
 from .native import helper
-from .points import gather6, gather8, result6, result8, see6, see8, spread6, spread8, weigh6, weigh8
+from .points import gather6, gather8, pixels6, pixels8, result6, result8, see6, see8, spread6, spread8, weigh6, weigh8
 from .simd import VL, shift
 
 # Points, results and taps an axis, for three taps and for five.
@@ -37,3 +37,4 @@ result_square = _make(result6, result8, POINTS, RESULTS)  # results from the pro
 weigh_square = _make(weigh6, weigh8, TAPS, POINTS)  # taps, seen from the points
 spread_square = _make(spread6, spread8, RESULTS, POINTS)  # gradients of results, seen from the points
 gather_square = _make(gather6, gather8, POINTS, TAPS)  # gradients of the taps from those at the points
+gather_pixels = _make(pixels6, pixels8, POINTS, POINTS)  # gradients of pixels from those at the points

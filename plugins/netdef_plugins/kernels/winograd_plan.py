@@ -46,6 +46,13 @@ def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: t
     return square and pays(kernel[0], batch, channels, rows, out, update)
 
 
+def shrinks(kernel: int, batch: int, rows: int, given: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Whether a backward pass from `given` to `image` gains by squares of gradients, each of which costs as much as one
+    of pixels; items have whole images."""
+    mine, theirs = squares(1, given), squares(1, image)
+    return 4 * mine <= 3 * theirs and mine * (kernel + 3) ** 2 <= POINTS and not are_few(batch * mine, rows)
+
+
 class Steps(NamedTuple):
     """A convolution in two steps: one side is transformed for all threads, then the other meets it."""
 
