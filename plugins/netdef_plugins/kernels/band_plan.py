@@ -30,7 +30,7 @@ def suits(channels: int, rows: int, grid: Grid) -> bool:
 def suits_update(channels: int, rows: int, grid: Grid) -> bool:
     """Whether an update gains by bands: dy is read as it lies, but each weight is summed in every lane."""
     few = channels <= CHANNELS and channels * len(grid.dh) * rows <= WEIGHTS
-    return few and grid.qh * grid.qw >= 2 * VL
+    return few and grid.qh * grid.qw >= max(2 * VL, 8 * channels)
 
 
 def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: Grid, across: int,

@@ -12,18 +12,24 @@ from .strips import ROWS
 # Floats of the planes of an item, about: long ways through memory for whoever fetches ahead. An item of weights goes
 # through all images for them, and has sums to keep.
 LONG, SHORT = 128 * 1024, 8 * 1024
-# The most channels and outputs of a group that are met plane by plane.
-FEW = 8
+# Channels times outputs of a group at most, by kind: beyond, bands or Winograd's form measured faster. With a stride,
+# pixels are sorted anew for every output, which bands do once.
+MOST = {
+    "forward": dict(zip(SIZES, (256, 64, 64, 64, 64), strict=True)),
+    "backward": dict(zip(SIZES, (256, 256, 64, 64, 64), strict=True)),
+    "update": dict(zip(SIZES, (64, 4, 64, 16, 4), strict=True)),
+}
 # Floats of bands that stay in the first cache, beside results and what is on its way.
 CLOSE = 1536
 # Floats of images and results that do not stay in the last cache.
 MANY = 4 * 1024 * 1024
 
 
-def suits(weights, stride, dilation, group: int) -> bool:
-    """Whether it is done here: groups are small, and there are kernels for weights [M, C / group, K, K]."""
+def suits(weights, stride, dilation, group: int, part: str) -> bool:
+    """Whether a pass ("forward", "backward", "update") is done here: groups are small, and there is a kernel for
+    weights [M, C / group, K, K]."""
     square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
-    return square and (weights[2], stride[0]) in SIZES and weights[1] <= FEW and weights[0] <= FEW * group
+    return square and weights[1] * weights[0] <= MOST[part].get((weights[2], stride[0]), 0) * group
 
 
 def parts(columns: int) -> int:
