@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import band_plan, conv_nd, pointwise, steps, threads, winograd_plan
+from . import band_plan, conv_nd, enlarge_plan, pointwise, steps, threads, winograd_plan
 from . import plan as planning
 from .bands import correlate_band
 from .correlate import correlate_block
@@ -114,6 +114,11 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
         return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, True))
     if pointwise.suits(kernel, stride, n, m // groups, channels, (oh, ow), image):
         return partial(pointwise.multiply, plan=pointwise.plan(n, groups, m // groups, channels, oh * ow, True))
+    if enlarge_plan.suits(kernel, stride, dilation, m // groups, channels):
+        from . import enlarge
+
+        sizes = n, groups, m // groups, channels, (oh, ow), image, kernel, stride, pad, count
+        return partial(enlarge.backward, plan=enlarge_plan.plan(*sizes))
     grid, taps = _corners(kernel, pad, dilation, stride, image), kernel[0] * kernel[1]
     if stride == (1, 1) and band_plan.suits(m // groups, channels, grid):
         plan = band_plan.correlation(n, groups, m // groups, channels, (oh, ow), grid, taps, channels * taps)

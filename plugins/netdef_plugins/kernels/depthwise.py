@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import threads
+from . import enlarge_plan, threads
 from .gather import clear, part_row, place_taps
-from .interleave import merge1
 from .native import fields, helper, task, unpack
-from .simd import VL, ZERO, first, fma, greater, integers, load, load_first, shift, splat, store_first, total
+from .simd import VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first, total
 
-# The least stride at which the taps that one pixel meets fill lanes better than pixels that one tap meets.
+# The least stride at which the results of one place fill lanes better than results side by side.
 FAR = 4
 
 
@@ -125,28 +124,6 @@ def convolve_back(job, item, thread):
 
 
 @task
-def enlarge(job, item, thread):
-    """The gradient of one plane where pixels are far apart: each is spread over neighbours, taps side by side."""
-    dy, w, dx, _, table = unpack(job, "aaaan")
-    g = geometry(table)
-    kernels = shift(w, item % g.groups * g.rows * g.kh * g.kw)
-    for h in range(g.h):
-        top, end = max(0, (h + g.ph - g.kh + g.sh) // g.sh), min(g.oh, (h + g.ph) // g.sh + 1)
-        for f in range(0, g.sw, VL):
-            back = (g.kw - 1 - f) // g.sw
-            for t in range(g.pw // g.sw, (g.w + g.pw + g.sw - 1) // g.sw):
-                sums, left = splat(ZERO), t * g.sw + f - g.pw
-                for o in range(top, end):
-                    for m in range(g.rows):
-                        d = shift(dy, ((item * g.rows + m) * g.oh + o) * g.ow)
-                        taps = shift(kernels, (m * g.kh + h + g.ph - o * g.sh) * g.kw)
-                        for i in range(max(0, t - back), min(t + 1, g.ow)):
-                            k = (t - i) * g.sw + f
-                            sums = fma(first(splat(d[i]), g.kw - k), load_first(shift(taps, k), g.kw - k), sums)
-                merge1(shift(dx, (item * g.h + h) * g.w + left), -left, min(g.w - left, g.sw - f), (sums,))
-
-
-@task
 def sum_plane(job, item, thread):
     """Adds to the weights of one group, image after image."""
     dy, x, dw, work, table = unpack(job, "aaaan")
@@ -193,8 +170,13 @@ def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
 
 def backward(dy, w, dx, stride, pad, dilation) -> None:
     """As conv2d.backward, for dx.shape[1] groups."""
-    far = stride[1] >= FAR and tuple(dilation) == (1, 1)
-    _run(enlarge if far else convolve_back, dx.shape[0] * dx.shape[1], (dy, w, dx), dx, w, dy, stride, pad, dilation)
+    if stride[1] >= FAR and tuple(dilation) == (1, 1):
+        from . import enlarge
+
+        sizes = dx.shape[0], dx.shape[1], w.shape[0] // dx.shape[1], 1, dy.shape[2:], dx.shape[2:], w.shape[2:]
+        plan = enlarge_plan.plan(*sizes, tuple(stride), tuple(pad), threads.count())
+        return enlarge.backward(dy, w, None, None, dx, plan)
+    _run(convolve_back, dx.shape[0] * dx.shape[1], (dy, w, dx), dx, w, dy, stride, pad, dilation)
 
 
 def update(dy, x, dw, stride, pad, dilation) -> None:

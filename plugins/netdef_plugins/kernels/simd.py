@@ -145,6 +145,18 @@ def load(typingctx, p):
 
 
 @intrinsic
+def load_halves(typingctx, p, q):
+    """VL / 2 floats from p on, then as many from q on."""
+
+    def codegen(context, bld, signature, args):
+        half = ir.VectorType(F32, VL // 2)
+        parts = [bld.load(bld.bitcast(a, half.as_pointer()), align=4) for a in args]
+        return bld.shuffle_vector(*parts, ir.Constant(ir.VectorType(I32, VL), list(range(VL))))
+
+    return vec(p, p), codegen
+
+
+@intrinsic
 def store(typingctx, p, v):
     def codegen(context, bld, signature, args):
         bld.store(args[1], vector_at(bld, args[0]), align=4)
@@ -180,16 +192,6 @@ def splat(typingctx, x):
         return splat_value(bld, args[0], VECTOR)
 
     return vec(types.float32), codegen
-
-
-@intrinsic
-def first(typingctx, v, n):
-    """The first n lanes, zeros in the others."""
-
-    def codegen(context, bld, signature, args):
-        return bld.select(first_lanes(bld, args[1]), args[0], ir.Constant(VECTOR, None))
-
-    return vec(vec, types.intp), codegen
 
 
 @intrinsic
