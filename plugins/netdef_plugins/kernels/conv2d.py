@@ -70,7 +70,7 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """
     if x.dtype != np.float32 or not x.size:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu, factor)
-    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group, "forward"):
+    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group, y.shape[3], "forward"):
         _check(x.shape[1], w.shape, y.shape[1], group, (x.shape[0], y.shape[0]))
         return who.forward(x, conv_nd.scaled(w, factor), b, y, stride, pad, dilation, relu)
     one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
@@ -131,7 +131,7 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """dx[N, C, H, W] from dy[N, M, OH, OW]; pixels that no output has read get zero."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
-    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group, "backward"):
+    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group, dy.shape[3], "backward"):
         _check(dx.shape[1], w.shape, dy.shape[1], group, (dx.shape[0], dy.shape[0]))
         return who.backward(dy, w, dx, stride, pad, dilation)
     one = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation), group, threads.count())
@@ -170,7 +170,7 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
-    if who := _of_few(dw.shape, tuple(stride), tuple(dilation), group, "update"):
+    if who := _of_few(dw.shape, tuple(stride), tuple(dilation), group, dy.shape[3], "update"):
         _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))
         who.update(dy, x, dw, stride, pad, dilation)
         return add_bias(dy, db)
@@ -187,12 +187,12 @@ def add_bias(dy, db) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _of_few(weights, stride: Pair, dilation: Pair, group: int, part: str):
+def _of_few(weights, stride: Pair, dilation: Pair, group: int, columns: int, part: str):
     """Who does a pass over groups of few channels, which tiles of registers would be wasted on; None for others."""
     if group == 1:
         return None
     from . import depthwise, direct_plan
 
-    if direct_plan.suits(weights, stride, dilation, group, part):
+    if direct_plan.suits(weights, stride, dilation, group, columns, part):
         return direct_plan
     return depthwise if weights[1] == 1 and weights[0] <= 4 * group else None

@@ -25,11 +25,14 @@ CLOSE = 1536
 MANY = 4 * 1024 * 1024
 
 
-def suits(weights, stride, dilation, group: int, part: str) -> bool:
-    """Whether a pass ("forward", "backward", "update") is done here: groups are small, and there is a kernel for
-    weights [M, C / group, K, K]."""
+def suits(weights, stride, dilation, group: int, columns: int, part: str) -> bool:
+    """Whether a pass ("forward", "backward", "update") of so many columns of results is done here: groups are small,
+    and there is a kernel for weights [M, C / group, K, K]."""
+    kind = weights[2], stride[0]
     square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
-    return square and weights[1] * weights[0] <= MOST[part].get((weights[2], stride[0]), 0) * group
+    narrow = part == "update" and parts(columns) > 1  # two planes are met at once then
+    most = MOST[part].get((kind[0], 1) if narrow else kind, 0) if kind in SIZES else 0
+    return square and weights[1] * weights[0] <= most * group
 
 
 def parts(columns: int) -> int:
