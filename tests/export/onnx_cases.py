@@ -136,7 +136,7 @@ CASES = [
         Case("Einsum", list(inputs), {"equation": equation})
         for equation, *inputs in (
             ("nchw,oc->nohw", X, r(4, 3)),
-            ("nchw,hwo", X, r(6, 5, 4)),
+            ("bchw,hwo", X, r(6, 5, 4)),
             ("...w,wo->...o", X, r(5, 4)),
             ("nchw,chwo->no", X, r(3, 6, 5, 2)),
             ("gnc,gco->gno", (3, 2, 4), r(3, 4, 5)),
