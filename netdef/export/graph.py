@@ -34,17 +34,18 @@ class Graph:
         self._weights: dict[Any, str] = {}
         self._constants: dict[Any, str] = {}
 
-    def op(self, op_type: str, inputs: Sequence[str | None], outputs: int = 1, **attributes: Any) -> Any:
+    def op(self, op_type: str, inputs: Sequence[Any], outputs: int = 1, **attributes: Any) -> Any:
         """Add an operation of ONNX opset 18; its output's name, or with outputs > 1 the list of their names.
 
-        None stands for an optional input left out, or an attribute left at its default. Raises ExportError for an
+        Inputs are names, or arrays, which become constants. None stands for an optional input left out, or an attribute
+        left at its default. Raises ExportError for an
         operation or attribute that opset 18 does not have, and for an input that nothing made.
         """
         schema = self._schema(op_type)
+        inputs = [self.const(x) if isinstance(x, np.ndarray | np.generic) else x for x in inputs]
         for name in inputs:
             if name and name not in self._taken:
                 raise ExportError(f"{op_type} reads '{name}', which nothing made")
-        inputs = list(inputs)
         while inputs and not inputs[-1]:
             inputs.pop()
         names = [self.fresh(f"{self.layer}/{op_type}") for _ in range(outputs)]

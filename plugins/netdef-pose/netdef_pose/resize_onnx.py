@@ -32,7 +32,7 @@ def _computed(layer: Any, graph: Any, x: str, axis: int) -> str:
     """The same of sizes that are known when the model runs; places are counted in whole numbers, 2 out to a pixel."""
 
     def op(kind: str, *inputs: Any, **more: Any) -> str:
-        return str(graph.op(kind, [v if isinstance(v, str) else graph.const(v) for v in inputs], **more))
+        return str(graph.op(kind, inputs, **more))
 
     scales, size = (graph.sizes(x)[k] for k in (0, axis))
     pad = op("Unsqueeze", _pad(op, layer.param, graph, scales, size), np.array([1]))

@@ -34,7 +34,7 @@ def computed(graph: Any, size: Any, places: int, margin: float) -> str:
     """`weights` of places that cut an axis of an open size evenly, the first at 0, as ONNX operations."""
 
     def op(kind: str, *inputs: Any, **more: Any) -> str:
-        return str(graph.op(kind, [x if isinstance(x, str) else graph.const(x) for x in inputs], **more))
+        return str(graph.op(kind, inputs, **more))
 
     length = op("Cast", graph.joined([size]), to=1)
     at = op("Mul", np.arange(places, dtype=np.float32), op("Div", length, np.float32(places)))

@@ -31,9 +31,7 @@ class _Detection:
         self.shared = layer.sets == 1
 
     def op(self, kind: str, *inputs: Any, **settings: Any) -> Any:
-        """Arrays among the inputs become constants."""
-        named = [x if x is None or isinstance(x, str) else self.graph.const(x) for x in inputs]
-        return self.graph.op(kind, named, **settings)
+        return self.graph.op(kind, inputs, **settings)
 
     def shaped(self, x: str, *shape: Any) -> str:
         return str(self.op("Reshape", x, self.graph.joined(shape)))
