@@ -1,6 +1,6 @@
 """Copies between an array and a part of the middle axis of a larger one, any float type."""
 
-from .elementwise import run_chunks, span
+from .elementwise import run_chunks, span, stretch
 from .native import task, unpack
 from .simd import shift
 
@@ -11,16 +11,15 @@ def _move(job, item, thread):
     at, n = span(item, n, chunk)
     end = at + n
     while at < end:
-        row = at // length
-        stop = min(end, row * length + length)
+        row, n = stretch(at, end, length)
         a, b = shift(part, at), shift(whole, row * pitch + begin + at - row * length)
         if out:
-            for i in range(stop - at):
+            for i in range(n):
                 b[i] = a[i]
         else:
-            for i in range(stop - at):
+            for i in range(n):
                 a[i] = b[i]
-        at = stop
+        at += n
 
 
 def _run(part, whole, begin: int, out: bool) -> None:

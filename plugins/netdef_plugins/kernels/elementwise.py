@@ -23,6 +23,13 @@ def span(item, n, chunk):
     return first, min(chunk, n - first)
 
 
+@helper
+def stretch(at, end, length):
+    """The row of `length` elements that element `at` is in, and how many of it follow before `end`, itself one."""
+    row = at // length
+    return row, min(end, row * length + length) - at
+
+
 @task
 def _relu(job, item, thread):
     n, chunk, x, y, slope = unpack(job, "iiaar")

@@ -1,7 +1,7 @@
 """A rectifier with a slope for each channel: x is seen as [outer, C, inner], any float type."""
 
 from . import threads
-from .elementwise import run_chunks, span
+from .elementwise import run_chunks, span, stretch
 from .native import task, unpack
 from .simd import same, shift
 
@@ -12,12 +12,12 @@ def _forward(job, item, thread):
     at, n = span(item, n, chunk)
     end = at + n
     while at < end:
-        row = at // inner
-        stop, slope = min(end, row * inner + inner), slopes[row % channels]
+        row, n = stretch(at, end, inner)
+        slope = slopes[row % channels]
         a, b = shift(x, at), shift(y, at)
-        for i in range(stop - at):
+        for i in range(n):
             b[i] = a[i] * slope if a[i] < 0 else a[i]
-        at = stop
+        at += n
 
 
 @task
@@ -26,16 +26,16 @@ def _backward(job, item, thread):
     at, n = span(item, n, chunk)
     end = at + n
     while at < end:
-        row = at // inner
-        stop, slope = min(end, row * inner + inner), slopes[row % channels]
+        row, n = stretch(at, end, inner)
+        slope = slopes[row % channels]
         a, b, c = shift(dy, at), shift(x, at), shift(dx, at)
         if same(a, c):
-            for i in range(stop - at):
+            for i in range(n):
                 a[i] = a[i] if b[i] > 0 else a[i] * slope
         else:
-            for i in range(stop - at):
+            for i in range(n):
                 c[i] = a[i] if b[i] > 0 else a[i] * slope
-        at = stop
+        at += n
 
 
 @task

@@ -116,8 +116,12 @@ def each(function: Callable[[int], object], items: int) -> None:
 
     Raises what a call raised; calls not begun by then may be left out. Kernels that a call runs have its thread alone.
     """
+    if items <= 1 or count() == 1 or _local.__dict__.get("among"):
+        for item in range(items):
+            function(item)
+        return
     left, failed = iter(range(items)), []
-    contexts = [copy_context() for _ in range(count())]  # with what NumPy is told to ignore
+    contexts = [copy_context() for _ in range(count() - 1)]  # with what NumPy is told to ignore
 
     def work() -> None:
         _local.among = True
@@ -133,11 +137,7 @@ def each(function: Callable[[int], object], items: int) -> None:
         except BaseException as e:
             failed.append(e)
 
-    if items > 1 and count() > 1 and not _local.__dict__.get("among"):
-        _pool().together(work, aid)
-    else:
-        for item in left:
-            function(item)
+    _pool().together(work, aid)
     if failed:
         raise failed[0]
 
