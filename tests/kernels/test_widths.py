@@ -27,7 +27,8 @@ print(machine.emit_assembly(module))
 
 
 @pytest.mark.parametrize(
-    "task,least", [("correlate.correlate_block", 16), ("direct.forward31", 63), ("direct.update31", 63)]
+    "task,least",
+    [("correlate.correlate_block", 16), ("direct.forward31", 63), ("direct.update31", 63), ("direct.update31both", 72)],
 )
 def test_a_convolution_for_neon_multiplies_and_adds_in_registers(task, least):
     """The tile of 8 x 2 vectors, or 7 rows that meet 9 taps: fused multiply-adds, and none that calls a function."""

@@ -172,8 +172,7 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
     if who := _of_few(dw.shape, tuple(stride), tuple(dilation), group, dy.shape[3], "update"):
         _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))
-        who.update(dy, x, dw, stride, pad, dilation)
-        return add_bias(dy, db)
+        return who.update(dy, x, dw, db, stride, pad, dilation)
     one = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad), tuple(dilation), group, db is not None,
                   threads.count())  # fmt: skip
     one(dy, x, dw, db)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import enlarge_plan, threads
-from .gather import clear, part_row, place_taps
+from .gather import clear, part_row, place_taps, summed
 from .native import fields, helper, task, unpack
 from .simd import VL, ZERO, fma, greater, integers, load, load_first, shift, splat, store_first, total
 
@@ -125,8 +125,8 @@ def convolve_back(job, item, thread):
 
 @task
 def sum_plane(job, item, thread):
-    """Adds to the weights of one group, image after image."""
-    dy, x, dw, work, table = unpack(job, "aaaan")
+    """Adds to the weights of one group, and to its biases, image after image."""
+    dy, x, dw, db, work, table = unpack(job, "aaaaan")
     g = geometry(table)
     offsets, plane = rooms(g, shift(work, thread * g.work))
     for n in range(g.batch):
@@ -143,6 +143,8 @@ def sum_plane(job, item, thread):
                     for i in range(0, g.ow, VL):
                         sums = fma(load_first(shift(d, i), g.ow - i), load_first(shift(s, i), g.ow - i), sums)
             dw[item * g.rows * g.kh * g.kw + k] += total(sums)
+        for m in range(g.rows if g.biased else 0):
+            db[item * g.rows + m] += summed(shift(dy, (at * g.rows + m) * g.oh * g.ow), g.oh * g.ow)
 
 
 @lru_cache(maxsize=1024)
@@ -179,6 +181,6 @@ def backward(dy, w, dx, stride, pad, dilation) -> None:
     _run(convolve_back, dx.shape[0] * dx.shape[1], (dy, w, dx), dx, w, dy, stride, pad, dilation)
 
 
-def update(dy, x, dw, stride, pad, dilation) -> None:
-    """As conv2d.update, for x.shape[1] groups, without db."""
-    _run(sum_plane, x.shape[1], (dy, x, dw), x, dw, dy, stride, pad, dilation)
+def update(dy, x, dw, db, stride, pad, dilation) -> None:
+    """As conv2d.update, for x.shape[1] groups."""
+    _run(sum_plane, x.shape[1], (dy, x, dw, db), x, dw, dy, stride, pad, dilation, db is not None)

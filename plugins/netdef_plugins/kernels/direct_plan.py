@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import threads
-from .direct import BACKWARD, FORWARD, SIZES, UPDATE, Geometry
+from .direct import BACKWARD, BOTH, FORWARD, SIZES, UPDATE, Geometry
 from .simd import VL
 from .strips import ROWS
 
@@ -41,48 +41,57 @@ def parts(columns: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _table(planes, chunk, x, y, channels, size, pad, order, rows, parts, biased, relu, count):
+def _table(planes, most, x, y, channels, size, pad, order, rows, parts, both, biased, relu, count):
     """The geometry, how many items there are, and floats of scratch: from shapes of x and y, the channels of a group,
     the order of weights and how many rows of x a band moves on."""
     (batch, every, *image), (_, outputs, *out), groups = x, y, x[1] // channels
-    some = max(1, min(chunk // max(image[0] * image[1], out[0] * out[1]), planes // (4 * count)))
+    some = max(1, min(most, planes // (4 * count)))
     some += some % parts
     ahead = batch * (every * image[0] * image[1] + outputs * out[0] * out[1]) > MANY
-    bands, work = max(1, CLOSE // (rows * image[1])), (some * size * size + 1) * VL
+    bands, work = max(1, CLOSE // (rows * image[1])), (some * both * size * size + 1) * VL
     counts = planes, some, batch, groups, channels, outputs // groups
     sizes = *counts, *image, *out, *pad, *order, bands, ahead, work, biased, relu
     return np.array(Geometry(*sizes), np.int64), -(-planes // some), work * count
+
+
+def _fitting(floats: int, x, y) -> int:
+    """Planes of so many floats, about."""
+    return floats // max(x.shape[2] * x.shape[3], y.shape[2] * y.shape[3])
 
 
 def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
     """As conv2d.forward, where it suits."""
     (_, channels, size, _), step, n = w.shape, stride[0], parts(y.shape[3])
     order, planes, ends = (channels * size**2, size**2, 0, 1), y.shape[0] * y.shape[1], (b is not None, relu)
-    sizes = channels, size, tuple(pad), order, ROWS * step, n, *ends, threads.count()
-    table, items, _ = _table(planes, LONG, x.shape, y.shape, *sizes)
+    sizes = channels, size, tuple(pad), order, ROWS * step * channels, n, 1, *ends, threads.count()
+    table, items, _ = _table(planes, _fitting(LONG, x, y), x.shape, y.shape, *sizes)
     threads.run(FORWARD[size, step, n], items, x, w, b, y, table)
 
 
 def backward(dy, w, dx, stride, pad, dilation) -> None:
     """As conv2d.backward, where it suits: without a stride, a forward pass with kernels turned around."""
     (_, channels, size, _), step, planes = w.shape, stride[0], dx.shape[0] * dx.shape[1]
-    taps, ends = size**2, (False, False, threads.count())
+    taps, ends, most = size**2, (1, False, False, threads.count()), _fitting(LONG, dx, dy)
+    outputs = w.shape[0] * channels // dx.shape[1]
     if step == 1:
         n, around = parts(dx.shape[3]), tuple(size - 1 - p for p in pad)
-        order, outputs = (taps, channels * taps, taps - 1, -1), w.shape[0] * channels // dx.shape[1]
-        table, items, _ = _table(planes, LONG, dy.shape, dx.shape, outputs, size, around, order, ROWS, n, *ends)
+        order, rows = (taps, channels * taps, taps - 1, -1), ROWS * outputs
+        table, items, _ = _table(planes, most, dy.shape, dx.shape, outputs, size, around, order, rows, n, *ends)
         threads.run(FORWARD[size, step, n], items, dy, w, None, dx, table)
     else:
         n, order = parts(-(-(dx.shape[3] + pad[1]) // step) - pad[1] // step), (channels * taps, taps, 0, 1)
-        sizes = channels, size, tuple(pad), order, ROWS // 2 * step, n, *ends
-        table, items, _ = _table(planes, LONG, dx.shape, dy.shape, *sizes)
+        sizes = channels, size, tuple(pad), order, ROWS // 2 * step * outputs, n, *ends
+        table, items, _ = _table(planes, most, dx.shape, dy.shape, *sizes)
         threads.run(BACKWARD[size, step, n], items, dy, w, dx, table)
 
 
-def update(dy, x, dw, stride, pad, dilation) -> None:
-    """As conv2d.update, where it suits, without db."""
+def update(dy, x, dw, db, stride, pad, dilation) -> None:
+    """As conv2d.update, where it suits."""
     (_, channels, size, _), step, n = dw.shape, stride[0], parts(dy.shape[3])
-    order, planes = (channels * size**2, size**2, 0, 1), dw.shape[0] * channels
-    sizes = channels, size, tuple(pad), order, ROWS * step, n, False, False, threads.count()
-    table, items, floats = _table(planes, SHORT, x.shape, dy.shape, *sizes)
-    threads.run(UPDATE[size, step, n], items, dy, x, dw, threads.scratch("work", floats), table)
+    outputs = dw.shape[0] * channels // x.shape[1]
+    both = BOTH.get((size, step), 1) if channels > 1 and outputs % 2 == 0 else 1
+    group, order = outputs // both * channels, (channels * size**2, size**2, 0, 1)
+    most = max(_fitting(SHORT, x, dy), group if channels > 1 else 1)
+    sizes = channels, size, tuple(pad), order, ROWS * step, n, both, db is not None, False, threads.count()
+    table, items, floats = _table(dw.shape[0] // both * channels, most, x.shape, dy.shape, *sizes)
+    threads.run(UPDATE[size, step, n, both], items, dy, x, dw, db, threads.scratch("work", floats), table)

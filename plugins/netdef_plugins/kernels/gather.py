@@ -14,6 +14,15 @@ def clear(dst, n, value):
 
 
 @helper
+def summed(p, n):
+    """The sum of n floats."""
+    found = ZERO
+    for i in range(n):
+        found += p[i]
+    return found
+
+
+@helper
 def find_runs(first, last, rows, width, image, row, step, start, unit, runs):
     """Cuts the pixels first .. last - 1 of images of rows x width into runs within one row and one panel of `unit`.
 

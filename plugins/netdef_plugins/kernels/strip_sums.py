@@ -6,8 +6,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .interleave import merged
-from .simd import VECTOR, VL, masked_store, splat_value, vector_at
-from .strips import both, count, fixed, halves, number, pointer, shuffled, values, vectors, window
+from .native import inlined
+from .simd import VECTOR, VL, masked_store, shift, splat_value, vector_at
+from .strips import both_parts, count, fixed, halves, number, pointer, shuffled, values, vectors, window
 from .tile import prefetch
 
 LINE = 16
@@ -42,7 +43,7 @@ def make_put(n, parts):
             def put(i, places):
                 put_line(bld, places, sums[i], mask)
 
-            put_rows(bld, both(bld, y, apart, parts), first, rows, width, n, put)
+            put_rows(bld, both_parts(bld, y, apart, parts), first, rows, width, n, put)
             return context.get_dummy_value()
 
         return types.void(pointer, count, count, count, count, count, vectors(n)), codegen
@@ -82,7 +83,7 @@ def make_merge(step, n, parts):
                 for (p, at), value in zip(places, found, strict=True):
                     masked_store(bld, bld.gep(p, [number(at)]), value, window(bld, valid, at))
 
-            put_rows(bld, both(bld, dx, apart, parts), first, rows, width, n * step, put)
+            put_rows(bld, both_parts(bld, dx, apart, parts), first, rows, width, n * step, put)
             return context.get_dummy_value()
 
         return types.void(pointer, count, count, count, count, count, vectors(many)), codegen
@@ -133,19 +134,22 @@ def make_give(n):
     return give
 
 
-def make_ask(floats):
-    """Asks for the cache lines of so many floats from a pointer on, which may be no memory at all.
+@intrinsic
+def ask_line(typingctx, p):
+    """Asks for the cache line at p, which may be no memory at all.
 
     To the second cache, and not to write: in the first, rows of a plane fall on few places and take each other's.
     """
 
-    @intrinsic
-    def ask(typingctx, p):
-        def codegen(context, bld, signature, args):
-            for i in range(0, floats, LINE):
-                prefetch(bld, bld.gep(args[0], [number(i)]), near=1)
-            return context.get_dummy_value()
+    def codegen(context, bld, signature, args):
+        prefetch(bld, args[0], near=1)
+        return context.get_dummy_value()
 
-        return types.void(pointer), codegen
+    return types.void(p), codegen
 
-    return ask
+
+@inlined
+def ask(p, lines):
+    """Asks for so many cache lines from p on."""
+    for i in range(lines):
+        ask_line(shift(p, i * LINE))

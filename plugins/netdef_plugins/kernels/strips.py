@@ -60,7 +60,7 @@ def window(bld, valid, i, n=VL):
     return bld.bitcast(bld.trunc(bld.lshr(valid, number(i)), ir.IntType(n)), ir.VectorType(ir.IntType(1), n))
 
 
-def both(bld, p, apart, parts):
+def both_parts(bld, p, apart, parts):
     """The pointers to the parts."""
     return [p, bld.gep(p, [apart])][:parts]
 
@@ -164,8 +164,8 @@ def make_correlate(size, step, n, whole, parts):
 
         def codegen(context, bld, signature, args):
             sums, x, apart, first, rows, width, valid, taps, beside, turn = args
-            fma, w = fma_function(bld.module), splats(bld, both(bld, taps, beside, parts), turn, size * size)
-            places, tall = both(bld, x, apart, parts), (n - 1) * step + size
+            fma, w = fma_function(bld.module), splats(bld, both_parts(bld, taps, beside, parts), turn, size * size)
+            places, tall = both_parts(bld, x, apart, parts), (n - 1) * step + size
 
             def add(r, row, sums):
                 met = [(o, r - o * step) for o in range(n) if 0 <= r - o * step < size]
@@ -193,8 +193,8 @@ def make_spread(size, step, n, whole, parts):
 
         def codegen(context, bld, signature, args):
             sums, dy, apart, first, rows, width, valid, taps, beside = args
-            fma, w = fma_function(bld.module), splats(bld, both(bld, taps, beside, parts), number(1), size * size)
-            places = both(bld, dy, apart, parts)
+            fma, w = fma_function(bld.module), splats(bld, both_parts(bld, taps, beside, parts), number(1), size * size)
+            places = both_parts(bld, dy, apart, parts)
 
             def add(r, row, sums):
                 given = read(bld, row, valid, back + 1, 1, whole)
@@ -215,34 +215,39 @@ def make_spread(size, step, n, whole, parts):
     return spread
 
 
-def make_collect(size, step, n, whole, parts):
+def make_collect(size, step, n, whole, parts, both=1):
     many = size * size
 
     @intrinsic
-    def collect(typingctx, sums, x, apart, first, rows, width, valid, dy, beside, pitch, given):
-        """sums[i, j] + the products of n rows of dy, `pitch` apart, with the pixels that tap (i, j) meets there.
+    def collect(typingctx, sums, x, apart, first, rows, width, valid, dy, beside, pitch, given, next):
+        """sums[b, i, j] + the products of n rows of dy, `pitch` apart, with the pixels that tap (i, j) meets there, for
+        the planes b < both of dy, which are `next` to each other.
 
         `given` masks the pixels of dy.
         """
 
         def codegen(context, bld, signature, args):
-            sums, x, apart, first, rows, width, valid, dy, beside, pitch, given = args
-            fma, places, tall = fma_function(bld.module), both(bld, x, apart, parts), (n - 1) * step + size
-            begin = [fixed(bld, p) for p in both(bld, dy, beside, parts)]
-            lines = [[bld.gep(p, [bld.mul(pitch, number(o))]) for p in begin] for o in range(n)]
-            known = [take_line(bld, line, given, 0, whole) for line in lines]
+            sums, x, apart, first, rows, width, valid, dy, beside, pitch, given, next = args
+            fma, places, tall = fma_function(bld.module), both_parts(bld, x, apart, parts), (n - 1) * step + size
+            known = []
+            for b in range(both):
+                begin = bld.gep(dy, [bld.mul(next, number(b))])
+                begin = [fixed(bld, p) for p in both_parts(bld, begin, beside, parts)]
+                lines = [[bld.gep(p, [bld.mul(pitch, number(o))]) for p in begin] for o in range(n)]
+                known.append([take_line(bld, line, given, 0, whole) for line in lines])
 
             def add(r, row, sums):
                 met = [(o, (r - o * step) * size) for o in range(n) if 0 <= r - o * step < size]
+                met = [(known[b][o], b * many + tap) for o, tap in met for b in range(both)]
                 for j, pixels in enumerate(read(bld, row, valid, size, step, whole, given)):
-                    for o, tap in met:
-                        sums[tap + j] = bld.call(fma, [known[o], pixels, sums[tap + j]])
+                    for line, tap in met:
+                        sums[tap + j] = bld.call(fma, [line, pixels, sums[tap + j]])
                 return sums
 
-            sums = each_row(bld, places, first, rows, width, tall, whole, values(bld, sums, many), add)
+            sums = each_row(bld, places, first, rows, width, tall, whole, values(bld, sums, both * many), add)
             return context.make_tuple(bld, signature.return_type, sums)
 
-        places = pointer, count, count, count, count, count, pointer, count, count, count
-        return vectors(many)(vectors(many), *places), codegen
+        places = pointer, count, count, count, count, count, pointer, count, count, count, count
+        return vectors(both * many)(vectors(both * many), *places), codegen
 
     return collect
