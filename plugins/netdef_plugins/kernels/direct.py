@@ -7,16 +7,13 @@ of a vector, two planes share one (`parts`).
 from typing import NamedTuple
 
 from . import strip_sums, strips
-from .gather import clear, summed
 from .native import fields, inlined, task, unpack
-from .simd import VL, ZERO, load_first, shift, total
+from .simd import VL, ZERO, shift
 from .strip_sums import LINE, ask
 from .strips import ROWS, lanes
 
 # Sizes of kernels and strides; 4 x 4 with a stride of 2 enlarges images twice, as the backward pass of a convolution.
 SIZES = (3, 1), (3, 2), (4, 2), (5, 1), (5, 2)
-# How many outputs of a group an update meets at once, where registers hold the sums of more than one.
-BOTH = {} if VL == 8 else {(3, 1): 2}
 # Multiply-adds in the time that memory takes to answer.
 WAIT = 600 * 16
 
@@ -61,7 +58,7 @@ def far(n, taps):
     return WAIT // (n * taps * VL) + 1
 
 
-def make_band(size, step, parts):
+def make_band(size, step, parts, alone):
     n, tall = ROWS, (ROWS - 1) * step + size
     inner, edge = (strips.make_correlate(size, step, n, whole, parts) for whole in (True, False))
     put, alike, rectify = strip_sums.make_put(n, parts), strip_sums.make_alike(n), strip_sums.make_rectify(n)
@@ -74,11 +71,11 @@ def make_band(size, step, parts):
         inside = first >= 0 and first + tall <= g.h and o + n <= g.oh and i + VL <= g.ow
         sums, out, valid, kept = alike(bias, other), shift(y, i), lanes(-at, g.w - at), lanes(0, g.ow - i)
         if parts == 1 and inside and at >= 0 and at + long <= g.w:
-            for c in range(g.channels):
+            for c in range(1 if alone else g.channels):
                 source, w = shift(x, c * plane + at), shift(taps, c * g.across)
                 sums = inner(sums, source, apart, first, g.h, g.w, valid, w, beside, g.turn)
         else:
-            for c in range(g.channels):
+            for c in range(1 if alone else g.channels):
                 source, w = shift(x, c * plane + at), shift(taps, c * g.across)
                 sums = edge(sums, source, apart, first, g.h, g.w, valid, w, beside, g.turn)
         if g.relu:
@@ -88,8 +85,9 @@ def make_band(size, step, parts):
     return band
 
 
-def make_forward(size, step, parts):
-    band, taps = make_band(size, step, parts), size * size
+def make_forward(size, step, parts, alone):
+    """Of channels by themselves where they are `alone`: then their taps stay in registers from strip to strip."""
+    band, taps = make_band(size, step, parts, alone), size * size
     made, taken, soonest = ROWS, ROWS * step * step, far(ROWS, taps)
 
     @inlined
@@ -128,7 +126,7 @@ def make_forward(size, step, parts):
     return forward
 
 
-def make_backward(size, step, parts):
+def make_backward(size, step, parts, alone):
     n, back = ROWS // 2, (size - 1) // step
     inner, edge = (strips.make_spread(size, step, n, whole, parts) for whole in (True, False))
     alike, merge = strip_sums.make_alike(n * step * step), strip_sums.make_merge(step, n, parts)
@@ -140,7 +138,7 @@ def make_backward(size, step, parts):
         at, first, left, plane, some = t - back, q - back, t * step - g.pw, g.oh * g.ow, g.channels * size * size
         sums, inside = alike(ZERO, ZERO), at >= 0 and at + back + VL <= g.ow and first >= 0 and q + n <= g.oh
         valid = lanes(-at, g.ow - at)
-        for m in range(g.outputs):
+        for m in range(1 if alone else g.outputs):
             source, w = shift(dy, m * plane + at), shift(taps, m * some)
             if parts == 1 and inside:
                 sums = inner(sums, source, apart, first, g.oh, g.ow, valid, w, beside)
@@ -180,120 +178,18 @@ def make_backward(size, step, parts):
     return backward
 
 
-def rows_together(size, both):
-    """Rows of dy that are met at once. Most planes have a multiple of seven rows, but enlarged ones a power of two."""
-    return 4 if size == 4 or both > 1 else ROWS
-
-
-def make_add_plane(size, step, parts, both):
-    n, taps = rows_together(size, both), size * size
-    inner, edge = (strips.make_collect(size, step, n, whole, parts, both) for whole in (True, False))
-    single = strips.make_collect(size, step, 1, False, parts, both)
-    take, give = strip_sums.make_take(both * taps), strip_sums.make_give(both * taps)
-    tall, long, some = (n - 1) * step + size, (VL - 1) * step + size, VL // parts
-
-    @inlined
-    def add_plane(g, x, apart, dy, beside, kept, soon, later, lines):
-        """kept[b, tap, VL] += the products of the planes b < both of dy with one of x; lanes that dy lacks are not met.
-
-        At each strip so many lines of dy are asked for, and as many of x as belong to them.
-        """
-        end, sums, next = g.oh // n * n, take(kept), g.oh * g.ow
-        for top in range(0, end, g.bands * n):
-            for i in range(0, g.ow, some):
-                at, given = i * step - g.pw, lanes(0, min(some, g.ow - i))
-                valid, inside = lanes(-at, g.w - at), at >= 0 and at + long <= g.w and i + VL <= g.ow
-                for o in range(top, min(end, top + g.bands * n), n):
-                    if g.ahead:
-                        ask(soon, lines * step * step)
-                        ask(later, lines)
-                        soon, later = shift(soon, lines * step * step * LINE), shift(later, lines * LINE)
-                    first, source, d = o * step - g.ph, shift(x, at), shift(dy, o * g.ow + i)
-                    if parts == 1 and inside and first >= 0 and first + tall <= g.h:
-                        sums = inner(sums, source, apart, first, g.h, g.w, valid, d, beside, g.ow, given, next)
-                    else:
-                        sums = edge(sums, source, apart, first, g.h, g.w, valid, d, beside, g.ow, given, next)
-        for i in range(0, g.ow, some):
-            at, given = i * step - g.pw, lanes(0, min(some, g.ow - i))
-            valid, source = lanes(-at, g.w - at), shift(x, at)
-            for o in range(end, g.oh):
-                d = shift(dy, o * g.ow + i)
-                sums = single(sums, source, apart, o * step - g.ph, g.h, g.w, valid, d, beside, g.ow, given, next)
-        give(kept, sums)
-
-    return add_plane
-
-
-def make_update(size, step, parts, both):
-    add_plane, taps, half = make_add_plane(size, step, parts, both), size * size, VL // parts
-    some, n = both * taps, rows_together(size, both)
-    soonest = far(n, taps)
-
-    @inlined
-    def sum_planes(g, dy, db, given, m):
-        """Adds the pixels of `both` planes, which were met just now, to the gradients of the biases from m on."""
-        for b in range(both):
-            db[m + b] += summed(shift(dy, given + b * g.oh * g.ow), g.oh * g.ow)
-
-    @inlined
-    def place(g, image, i):
-        """Where the planes of x and dy begin that are met by the i-th of an image's kernels, or `both` of them."""
-        m = i // g.channels * both
-        c = (image * g.groups + m // g.outputs) * g.channels + i % g.channels
-        return c * g.h * g.w, (image * g.groups * g.outputs + m) * g.oh * g.ow
-
-    @inlined
-    def foresee(g, image, i, source, given):
-        """Where to ask for memory meanwhile, and for how many lines at a strip: a little further on; or, where a group
-        has several kernels, for a part of what it meets of the next image."""
-        lines, soon, later = n, source + soonest * n * step * step * LINE, given + soonest * n * LINE
-        if g.channels > 1:
-            kernels, lines = g.channels * g.outputs // both, max(1, n * both // g.outputs)
-            group = (image + 1) * g.groups + i // kernels
-            soon = (group * kernels + i % kernels) * g.channels * g.h * g.w // kernels
-            later = (group * kernels + i % kernels) * g.outputs * g.oh * g.ow // kernels
-        return soon, later, lines
-
-    def update(job, item, thread):
-        """Image after image, for they are far apart: sums of all weights of the item are kept meanwhile."""
-        dy, x, dw, db, work, table = unpack(job, "aaaaan")
-        g = geometry(table)
-        first, sums = item * g.some, shift(work, thread * g.work)
-        last = min(g.planes, first + g.some)
-        clear(sums, (last - first + parts - 1) // parts * some * VL, ZERO)
-        for image in range(g.batch):
-            for i in range(first, last, parts):
-                (source, given), (apart, beside) = place(g, image, i), (0, 0)
-                if parts == 2 and i + 1 < last:
-                    there, others = place(g, image, i + 1)
-                    apart, beside = there - source, others - given
-                soon, later, lines = foresee(g, image, i, source, given)
-                kept, soon, later = shift(sums, (i - first) // parts * some * VL), shift(x, soon), shift(dy, later)
-                add_plane(g, shift(x, source), apart, shift(dy, given), beside, kept, soon, later, lines)
-                for k in range(i, min(i + parts, last) if g.biased else i):
-                    if k % g.channels == 0:
-                        sum_planes(g, dy, db, place(g, image, k)[1], k // g.channels * both)
-        for i in range(first, last):
-            for k in range(some):
-                part = shift(sums, ((i - first) // parts * some + k) * VL + (i - first) % parts * half)
-                kernel = (i // g.channels * both + k // taps) * g.channels + i % g.channels
-                dw[kernel * taps + k % taps] += total(load_first(part, half))
-
-    return update
-
-
-def named(make, size, step, parts, *both):
+def named(make, size, step, parts, word, *more):
     """A task under a name of its own, by which other processes find it."""
-    function = make(size, step, parts, *both)
-    name = f"{function.__name__}{size}{step}{'' if parts == 1 else 'pairs'}{'both' if both == (2,) else ''}"
+    function = make(size, step, parts, *more)
+    name = f"{function.__name__}{size}{step}{'pairs' if parts > 1 else ''}{word}"
     function.__name__ = function.__qualname__ = name
     return task(function)
 
 
 KINDS = [(size, step, parts) for size, step in SIZES for parts in (1, 2)]
-FORWARD = {kind: named(make_forward, *kind) for kind in KINDS}
-BACKWARD = {kind: named(make_backward, *kind) for kind in KINDS if kind[1] > 1}
+WHO = (False, ""), (True, "alone")
+FORWARD = {(*kind, alone): named(make_forward, *kind, word, alone) for kind in KINDS for alone, word in WHO}
+BACKWARD = {(*k, alone): named(make_backward, *k, word, alone) for k in KINDS if k[1] > 1 for alone, word in WHO}
 """Without a stride, a backward pass is a forward pass with kernels turned around."""
-UPDATE = {(*kind, both): named(make_update, *kind, both) for kind in KINDS for both in (1, BOTH.get(kind[:2], 1))}
 # Other processes find a task by its name in this module.
-globals().update((t.function.__name__, t) for tasks in (FORWARD, BACKWARD, UPDATE) for t in tasks.values())
+globals().update((t.function.__name__, t) for tasks in (FORWARD, BACKWARD) for t in tasks.values())

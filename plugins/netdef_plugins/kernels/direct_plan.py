@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from . import threads
-from .direct import BACKWARD, BOTH, FORWARD, SIZES, UPDATE, Geometry
+from .direct import BACKWARD, FORWARD, SIZES, Geometry
+from .direct_weights import BOTH, UPDATE
 from .simd import VL
 from .strips import ROWS
 
@@ -65,7 +66,7 @@ def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
     order, planes, ends = (channels * size**2, size**2, 0, 1), y.shape[0] * y.shape[1], (b is not None, relu)
     sizes = channels, size, tuple(pad), order, ROWS * step * channels, n, 1, *ends, threads.count()
     table, items, _ = _table(planes, _fitting(LONG, x, y), x.shape, y.shape, *sizes)
-    threads.run(FORWARD[size, step, n], items, x, w, b, y, table)
+    threads.run(FORWARD[size, step, n, channels == 1], items, x, w, b, y, table)
 
 
 def backward(dy, w, dx, stride, pad, dilation) -> None:
@@ -77,12 +78,12 @@ def backward(dy, w, dx, stride, pad, dilation) -> None:
         n, around = parts(dx.shape[3]), tuple(size - 1 - p for p in pad)
         order, rows = (taps, channels * taps, taps - 1, -1), ROWS * outputs
         table, items, _ = _table(planes, most, dy.shape, dx.shape, outputs, size, around, order, rows, n, *ends)
-        threads.run(FORWARD[size, step, n], items, dy, w, None, dx, table)
+        threads.run(FORWARD[size, step, n, outputs == 1], items, dy, w, None, dx, table)
     else:
         n, order = parts(-(-(dx.shape[3] + pad[1]) // step) - pad[1] // step), (channels * taps, taps, 0, 1)
         sizes = channels, size, tuple(pad), order, ROWS // 2 * step * outputs, n, *ends
         table, items, _ = _table(planes, most, dx.shape, dy.shape, *sizes)
-        threads.run(BACKWARD[size, step, n], items, dy, w, dx, table)
+        threads.run(BACKWARD[size, step, n, outputs == 1], items, dy, w, dx, table)
 
 
 def update(dy, x, dw, db, stride, pad, dilation) -> None:
