@@ -23,6 +23,14 @@ CASES = [
     ((1, 1, 85, 70), (2, 5), (3, 1), (1, 2)),
     ((3, 11, 6, 5), (2, 2), (2, 2), (0, 0)),
     ((1, 17, 9, 4), (3, 2), (4, 3), (2, 1)),
+    ((1, 5, 7, 7), (3, 3), (1, 1), (1, 1)),
+    ((3, 1, 16, 16), (3, 3), (2, 2), (0, 0)),
+    ((1, 3, 17, 17), (3, 3), (2, 2), (0, 0)),
+    ((1, 3, 15, 15), (3, 3), (2, 2), (1, 1)),
+    ((1, 5, 6, 15), (2, 2), (2, 2), (0, 0)),
+    ((1, 2, 5, 33), (2, 2), (2, 2), (1, 1)),
+    ((1, 2, 6, 72), (3, 3), (1, 1), (2, 2)),
+    ((1, 2, 6, 8), (3, 3), (1, 1), (2, 2)),
 ]
 
 
@@ -78,3 +86,25 @@ def test_nan_wins_ties_go_to_the_first_and_minus_infinity_is_a_number(dtype):
     pool2d.max_forward(x, y, winner, (2, 2), (2, 2))
     np.testing.assert_array_equal(y[0, 0], [[1, np.nan], [-np.inf, -np.inf]])
     np.testing.assert_array_equal(winner[0, 0], 0)
+
+
+@pytest.mark.parametrize("width", [8, 40])
+@pytest.mark.parametrize("how", [(3, 2, 0), (3, 2, 1), (3, 1, 1), (2, 2, 0), (5, 2, 2)], ids=str)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.finfo("f").min])
+@pytest.mark.parametrize("few", [True, False])
+def test_what_is_no_common_number_wins_or_loses_as_it_should(width, how, value, few):
+    """Once in each third plane, or everywhere: beside padding too."""
+    kernel, stride, pad = ((n, n) for n in how)
+    x = np.random.default_rng(0).standard_normal((1, 9, 8, width), np.float32)
+    if few:
+        x[0, ::3, 3, width - 2] = value
+    else:
+        x[0, ::3] = value
+    out = x.shape[:2] + tuple(outputs(x.shape[2 + i], kernel[i], stride[i], pad[i]) for i in range(2))
+    y, indices, winner = np.empty(out, np.float32), np.empty(out), pool2d.winners(out, kernel)
+    pool2d.max_forward(x, y, winner, kernel, stride, pad)
+    pool2d.plane_indices(winner, width, kernel, stride, pad, indices)
+    largest, places, *_ = plain(x.astype("d"), np.zeros(out), kernel, stride, pad)
+    np.testing.assert_array_equal(y, largest.astype(np.float32))
+    if few or value == value:  # of many NaN, any
+        np.testing.assert_array_equal(indices, places)

@@ -208,18 +208,36 @@ def _table(shape, out, kernel, stride, pad, count) -> tuple[np.ndarray, int, int
     """The kernels' table, how many items, and the floats of scratch."""
     n, c, h, w = shape
     some = max(1, min(CHUNK // max(1, h * w), -(-n * c // (4 * count))))
-    row = (2 * out[1] + kernel[0] * kernel[1] + 31) // 16 * 16
+    row = (2 * out[1] + kernel[0] * kernel[1] + w + 31) // 16 * 16
     sizes = Windows(n * c, some, h, w, *out, *kernel, *stride, *pad, row)
     return np.array(sizes, np.int64), -(-n * c // some), row * count
 
 
-def _run(task, x, y, winner, kernel, stride, pad) -> None:
-    """Runs a task over the planes of x (the larger side) and y."""
+def plan(x, y, kernel, stride, pad) -> tuple[np.ndarray, int, np.ndarray]:
+    """The kernels' table for planes of x (the larger side) and y, how many items there are, and scratch."""
     key = x.shape, y.shape[2:], tuple(kernel), tuple(stride), tuple(pad), threads.count()
     table, items, floats = _table(*key)
-    work = threads.scratch("work", 2 * floats)
+    return table, items, threads.scratch("work", 2 * floats)
+
+
+def _run(task, x, y, winner, kernel, stride, pad) -> None:
+    """Runs a task over them."""
+    table, items, work = plan(x, y, kernel, stride, pad)
     arrays = (x, y, work) if winner is None else (x, y, winner, work)
     threads.run(task, items, table, *arrays, dtype=x.dtype)
+
+
+def _kind(x, kernel, stride, planes: bool):
+    """Who pools float32 in vectors: the columns of usual windows, planes side by side if they may, or nobody."""
+    from . import pool_usual
+
+    if pool_usual.suits(x, kernel, stride):
+        return pool_usual
+    if not planes or x.dtype != np.float32:
+        return None
+    from . import pool_planes
+
+    return pool_planes
 
 
 def winners(shape, kernel: Pair) -> np.ndarray:
@@ -232,34 +250,34 @@ def max_forward(x, y, winner, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) ->
 
     NaN is larger than any number; of equals the first wins; a window without pixels gives 0. `winners` makes `winner`.
     """
-    if x.dtype == np.float32 and winner.dtype == np.uint8:
-        from . import pool_planes
-
-        return pool_planes.max_forward(x, y, winner, kernel, stride, pad)
+    kind = _kind(x, kernel, stride, winner.dtype == np.uint8)
+    if kind:
+        return kind.max_forward(x, y, winner, kernel, stride, pad)
     _run(_max_bytes if winner.dtype == np.uint8 else _max_integers, x, y, winner, kernel, stride, pad)
 
 
 def max_backward(dy, winner, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """dx = the sum of the dy whose winner a pixel was."""
+    kind = _kind(dx, kernel, stride, False)
+    if kind:
+        return kind.max_backward(dy, winner, dx, kernel, stride, pad)
     task = _max_backward_bytes if winner.dtype == np.uint8 else _max_backward_integers
     _run(task, dx, dy, winner, kernel, stride, pad)
 
 
 def average_forward(x, y, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """y = the sum of x in each window / the window's size within the padded image."""
-    if x.dtype == np.float32 and tuple(kernel) != x.shape[2:]:
-        from . import pool_planes
-
-        return pool_planes.average_forward(x, y, kernel, stride, pad)
+    kind = _kind(x, kernel, stride, tuple(kernel) != x.shape[2:])
+    if kind:
+        return kind.average_forward(x, y, kernel, stride, pad)
     _run(_average, x, y, None, kernel, stride, pad)
 
 
 def average_backward(dy, dx, kernel: Pair, stride: Pair, pad: Pair = (0, 0)) -> None:
     """dx = the sum of dy / size over the windows that hold a pixel."""
-    if dx.dtype == np.float32 and tuple(kernel) != dx.shape[2:]:
-        from . import pool_planes
-
-        return pool_planes.average_backward(dy, dx, kernel, stride, pad)
+    kind = _kind(dx, kernel, stride, tuple(kernel) != dx.shape[2:])
+    if kind:
+        return kind.average_backward(dy, dx, kernel, stride, pad)
     _run(_average_backward, dx, dy, None, kernel, stride, pad)
 
 

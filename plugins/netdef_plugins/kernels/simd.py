@@ -66,11 +66,19 @@ def vector_at(bld, p, i=None):
 
 def masked_load(bld, p, mask, others=None):
     """The lanes of the mask from p on; in the rest those of `others`, or zeros."""
-    vector = ir.VectorType(F32, mask.type.count)
-    where = bld.bitcast(p, vector.as_pointer())
-    kind = ir.FunctionType(vector, [where.type, I32, mask.type, vector])
-    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.load.v{vector.count}f32.p0")
-    return bld.call(fn, [where, ir.Constant(I32, 4), mask, others or ir.Constant(vector, None)])
+    return _load_lanes(bld, p, mask, others or ir.Constant(ir.VectorType(F32, mask.type.count), None), "f32", 4)
+
+
+def masked_byte_load(bld, p, mask, others):
+    """As bytes."""
+    return _load_lanes(bld, p, mask, others, "i8", 1)
+
+
+def _load_lanes(bld, p, mask, others, lane, align):
+    where = bld.bitcast(p, others.type.as_pointer())
+    kind = ir.FunctionType(others.type, [where.type, I32, mask.type, others.type])
+    fn = cgutils.get_or_insert_function(bld.module, kind, f"llvm.masked.load.v{others.type.count}{lane}.p0")
+    return bld.call(fn, [where, ir.Constant(I32, align), mask, others])
 
 
 def masked_store(bld, p, value, mask):
@@ -78,10 +86,15 @@ def masked_store(bld, p, value, mask):
     _store_lanes(bld, p, value, mask, "f32", 4)
 
 
+def masked_byte_store(bld, p, value, mask):
+    """As bytes."""
+    _store_lanes(bld, p, value, mask, "i8", 1)
+
+
 def byte_store(bld, p, value, mask):
     """Stores the lanes of the mask, numbers from -1 (which becomes 255) to 254, as bytes."""
     value = bld.trunc(bld.fptosi(value, ir.VectorType(I32, VL)), ir.VectorType(ir.IntType(8), VL))
-    _store_lanes(bld, p, value, mask, "i8", 1)
+    masked_byte_store(bld, p, value, mask)
 
 
 def _store_lanes(bld, p, value, mask, lane, align):
