@@ -142,7 +142,7 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 def _update(shape, weights, given, stride, pad, dilation, groups, biased, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
-    if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out, update=True):
+    if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out, True, groups):
         plan = winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
         return partial(_update_by_squares, plan=plan)
     grid = Grid(*out, *stride, *_taps(kernel, pad, dilation))

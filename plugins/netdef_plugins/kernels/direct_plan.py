@@ -13,12 +13,12 @@ from .strips import ROWS
 # Floats of the planes of an item, about: long ways through memory for whoever fetches ahead. An item of weights goes
 # through all images for them, and has sums to keep.
 LONG, SHORT = 128 * 1024, 8 * 1024
-# Channels times outputs of a group at most, by kind: beyond, bands or Winograd's form measured faster. With a stride,
-# pixels are sorted anew for every output, which bands do once.
+# Channels times outputs of a group at most, by kind, and where two planes share a vector: beyond, bands or Winograd's
+# form measured faster. With a stride, pixels are sorted anew for every output, which bands do once.
 MOST = {
-    "forward": dict(zip(SIZES, (256, 64, 64, 64, 64), strict=True)),
-    "backward": dict(zip(SIZES, (256, 256, 64, 64, 64), strict=True)),
-    "update": dict(zip(SIZES, (64, 4, 64, 16, 4), strict=True)),
+    "forward": dict(zip(SIZES, ((256, 1024), (64, 64), (64, 64), (64, 64), (64, 64)), strict=True)),
+    "backward": dict(zip(SIZES, ((256, 1024), (1024, 1024), (64, 64), (64, 64), (64, 64)), strict=True)),
+    "update": dict(zip(SIZES, ((128, 64), (4, 64), (64, 64), (16, 16), (4, 16)), strict=True)),
 }
 # Floats of bands that stay in the first cache, beside results and what is on its way.
 CLOSE = 1536
@@ -31,9 +31,7 @@ def suits(weights, stride, dilation, group: int, columns: int, part: str) -> boo
     and there is a kernel for weights [M, C / group, K, K]."""
     kind = weights[2], stride[0]
     square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
-    narrow = part == "update" and parts(columns) > 1  # two planes are met at once then
-    most = MOST[part].get((kind[0], 1) if narrow else kind, 0) if kind in SIZES else 0
-    return square and weights[1] * weights[0] <= most * group
+    return square and kind in SIZES and weights[1] * weights[0] <= MOST[part][kind][parts(columns) - 1] * group
 
 
 def parts(columns: int) -> int:

@@ -30,20 +30,29 @@ def are_few(total: int, rows: int) -> bool:
     return round_up(total, WN) < round_up(rows, WM)
 
 
-def pays(kernel: int, batch: int, channels: int, rows: int, out: tuple[int, int], update: bool = False) -> bool:
-    """Whether the multiplications saved outweigh the transforms, in cycles of 16 multiply-adds measured on one core."""
+def pays(kernel: int, batch: int, channels: int, rows: int, out: tuple[int, int], update: bool = False,
+         groups: int = 1) -> bool:  # fmt: skip
+    """Whether the multiplications saved outweigh the transforms, in cycles of 16 multiply-adds measured on one core.
+
+    Updates of groups transform whole vectors of channels, and share nothing with other threads; without it they are
+    slow, as each group has few sums.
+    """
     total, points = squares(batch, out), (kernel + 3) ** 2
     weights = 0.5 if are_few(total, rows) and not update else 1.5
-    direct = kernel**2 * channels * rows * round_up(batch * out[0] * out[1], NR) / 14
+    seen, rate = (channels + rows) * 1.5, 14
+    if update and groups > 1:
+        seen, rate = (round_up(channels, WM) + round_up(rows, WN)) * 0.87, 12
+    direct = kernel**2 * channels * rows * round_up(batch * out[0] * out[1], NR) / rate
     products = points * channels * round_up(rows, WM) * round_up(total, WN) / 14
-    transforms = points * ((channels + rows) * round_up(total, WN) * 1.5 + channels * rows * weights)
+    transforms = points * (seen * round_up(total, WN) + channels * rows * weights)
     return products + transforms < direct
 
 
-def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: tuple[int, int], update=False) -> bool:
+def suits(kernel, stride, dilation, batch: int, channels: int, rows: int, out: tuple[int, int], update=False,
+          groups: int = 1) -> bool:  # fmt: skip
     """Whether a convolution, or its update, has a form that Winograd's serves, and gains by it."""
     square = kernel in ((3, 3), (5, 5)) and stride == dilation == (1, 1)
-    return square and pays(kernel[0], batch, channels, rows, out, update)
+    return square and pays(kernel[0], batch, channels, rows, out, update, groups)
 
 
 def shrinks(kernel: int, batch: int, rows: int, given: tuple[int, int], image: tuple[int, int]) -> bool:
