@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .gather import clear, find_runs, merge_row, pack_panels, pad_channels, rows_met
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
-from .tile import MR, NR, listed_tile, thin_listed_tile
+from .tile import MR, NR, listed_tile, own, thin_listed_tile
 
 
 class Geometry(NamedTuple):
@@ -107,18 +107,29 @@ def finish(g, c, panels, rows, runs, count, y, factor, bias):
 
 
 @helper
-def merge_corners(g, c, first, panels, tiles, rows, runs, count, y):
-    """Writes the results to y: row m, run by run, those of all corners side by side; what leaves the image is none."""
-    apart = tiles * panels * MR * NR
+def cut_corners(g, first, runs, count, ends):
+    """ends[r]: how many rows of corners of a run are in the image, and how many results of each."""
+    for r in range(count):
+        place = first + runs[3 * r + 1]
+        ends[2 * r] = min(g.step_h, g.oh - place // g.qw % g.qh * g.step_h)
+        ends[2 * r + 1] = min(g.ow - place % g.qw * g.step_w, runs[3 * r + 2] * g.step_w)
+
+
+@helper
+def merge_corners(g, c, panels, tiles, rows, runs, count, ends, y):
+    """Writes the results to y: row m, run by run, those of all corners side by side; what leaves the image is none.
+    Meanwhile the lines of row m + 1 come, which lie too far off to be foreseen."""
+    apart, plane = tiles * panels * MR * NR, g.oh * g.ow
     for m in range(rows):
-        source, out = shift(c, (m // MR * panels * MR + m % MR) * NR), shift(y, m * g.oh * g.ow)
+        source, out = shift(c, (m // MR * panels * MR + m % MR) * NR), shift(y, m * plane)
         for r in range(count):
-            q, n = runs[3 * r + 1], runs[3 * r + 2]
-            place, s = first + q, shift(source, q // NR * MR * NR + q % NR)
-            h, w = place // g.qw % g.qh * g.step_h, place % g.qw * g.step_w
-            for i in range(min(g.step_h, g.oh - h)):
-                d, corner = shift(out, runs[3 * r] + i * g.ow), shift(s, i * g.step_w * apart)
-                merge_row(d, min(g.ow - w, n * g.step_w), 0, g.step_w, n, corner, apart)
+            q, n, length = runs[3 * r + 1], runs[3 * r + 2], ends[2 * r + 1]
+            s, d = shift(source, q // NR * MR * NR + q % NR), shift(out, runs[3 * r])
+            for i in range(ends[2 * r]):
+                later = shift(d, (plane if m + 1 < rows else 0) + i * g.ow)
+                for k in range(0, length, 16):
+                    own(shift(later, k))
+                merge_row(shift(d, i * g.ow), length, 0, g.step_w, n, shift(s, i * g.step_w * apart), apart)
 
 
 @helper
@@ -182,4 +193,6 @@ def correlate_block(job, item, thread):
     if g.step_h == 1 and g.step_w == 1:
         finish(g, c, panels, rows, runs, count, y, shift(factor, row0), shift(bias, row0))
     else:
-        merge_corners(g, c, first, panels, tiles, rows, runs, count, y)
+        ends = shift(runs, 3 * (g.size + 1))
+        cut_corners(g, first, runs, count, ends)
+        merge_corners(g, c, panels, tiles, rows, runs, count, ends, y)

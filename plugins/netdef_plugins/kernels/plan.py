@@ -105,7 +105,7 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     spread_h, spread_w = max(grid.dh) - min(grid.dh), max(grid.dw) - min(grid.dw)
     tall = (grid.qh - 1) * grid.sh + spread_h + 1
     phases, pitch = min(grid.sw, spread_w + 1), grid.qw + spread_w // grid.sw
-    lines_at = round_up(6 * (size + 1), 16)
+    lines_at = round_up(10 * (size + 1), 16)
     b_at = lines_at + round_up(2 * (2 * some * used + MR), 16)
     c_at = b_at + some * taps * size + NR
     padded_at = c_at + corners * part * MR * size
