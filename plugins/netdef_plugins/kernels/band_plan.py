@@ -22,9 +22,9 @@ RESULTS, SHARES = 4096, 8
 
 def suits(channels: int, rows: int, grid: Grid) -> bool:
     """Whether a pass gains by bands: results leave the registers for good, but pixels are copied for each column, and
-    those around a band twice."""
+    those around a band twice. Where there is one tap, lanes that small images leave empty cost more."""
     copied, few = channels * len(set(grid.dw)) * grid.qw, channels * len(grid.dh) <= DEPTH or rows <= HALF
-    return few and grid.qh * grid.qw >= 2 * VL and 8 * copied <= COPIED
+    return few and len(grid.dh) > 1 and grid.qh * grid.qw >= 2 * VL and 8 * copied <= COPIED
 
 
 def suits_update(channels: int, rows: int, grid: Grid) -> bool:
