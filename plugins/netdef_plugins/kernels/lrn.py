@@ -6,10 +6,11 @@ from . import threads
 from .native import helper, task, unpack
 from .roots import inverse_fourth_root
 from .simd import shift
+from .strip_sums import LINE, ask
+from .tile import own
 
-# Pixels that an item handles at a time: those of the channels that meet stay in the second cache, and there are enough
-# side by side for them to be fetched ahead.
-PIXELS = 4096
+# Pixels that an item handles at a time: what it notes of the channels that meet stays in the first cache.
+PIXELS = 512
 # Pixels of the planes of an item.
 WITHIN = 16 * 1024
 
@@ -30,71 +31,141 @@ def powers(s, beta, n):
 
 
 @helper
-def scales(x, c, channels, plane, before, after, alpha, k, s, n):
-    """s = k + alpha * the sum of the squares over the channels c - before .. c + after."""
-    for i in range(n):
-        s[i] = 0
-    for d in range(max(0, c - before), min(channels, c + after + 1)):
-        source = shift(x, d * plane)
+def falls(s, beta, n, p):
+    """p = s ** -beta, and s = p / s."""
+    if beta == 0.75:
         for i in range(n):
-            s[i] += source[i] * source[i]
+            root = inverse_fourth_root(s[i])
+            square = root * root
+            p[i] = square * root
+            s[i] = square * root * (square * square)
+    else:
+        for i in range(n):
+            p[i] = s[i]
+        powers(p, beta, n)
+        for i in range(n):
+            s[i] = p[i] / s[i]
+
+
+@helper
+def squares_of(x, n, out):
     for i in range(n):
-        s[i] = k + alpha * s[i]
+        out[i] = x[i] * x[i]
+
+
+@helper
+def rows_of(ring, slots, first, last, some, n, none, rest):
+    """The rows of channels first .. last - 1, channel d's in slot d % slots, as five that have the same sum: `none` are
+    zeros, and in `rest` are all after the fourth where they are more than five."""
+    a, b, c, d, e = none, none, none, none, none
+    count = last - first
+    if count > 0:
+        a = shift(ring, first % slots * some)
+    if count > 1:
+        b = shift(ring, (first + 1) % slots * some)
+    if count > 2:
+        c = shift(ring, (first + 2) % slots * some)
+    if count > 3:
+        d = shift(ring, (first + 3) % slots * some)
+    if count > 4:
+        e = shift(ring, (first + 4) % slots * some)
+    if count > 5:
+        for i in range(n):
+            rest[i] = e[i]
+        for k in range(first + 5, last):
+            row = shift(ring, k % slots * some)
+            for i in range(n):
+                rest[i] += row[i]
+        e = rest
+    return a, b, c, d, e
+
+
+@helper
+def scales(rows, alpha, k, n, s):
+    """s = k + alpha * the sum of the rows."""
+    a, b, c, d, e = rows
+    for i in range(n):
+        s[i] = k + alpha * (a[i] + b[i] + (c[i] + d[i]) + e[i])
+
+
+@helper
+def less_rows(first, rows, gain, x, n, dx):
+    """dx = first - gain * x * the sum of the rows."""
+    a, b, c, d, e = rows
+    for i in range(n):
+        dx[i] = first[i] - gain * x[i] * (a[i] + b[i] + (c[i] + d[i]) + e[i])
+
+
+@helper
+def own_row(p, lines):
+    """Asks for a row to write to."""
+    for i in range(lines):
+        own(shift(p, i * LINE))
+
+
+@helper
+def clear(a, n):
+    for i in range(n):
+        a[i] = 0
 
 
 @task
 def _across(job, item, thread):
     x, y, work, channels, plane, parts, some, before, after, alpha, beta, k = unpack(job, "aaaiiiiiirrr")
-    at = item // parts * channels * plane + item % parts * some
-    n, s = min(some, plane - item % parts * some), shift(work, thread * some)
-    x, y = shift(x, at), shift(y, at)
-    for c in range(channels):
-        scales(x, c, channels, plane, before, after, alpha, k, s, n)
-        powers(s, beta, n)
-        for i in range(n):
-            y[c * plane + i] = x[c * plane + i] * s[i]
+    at, slots = item // parts * channels * plane + item % parts * some, before + after + 1
+    n, none = min(some, plane - item % parts * some), shift(work, thread * (slots + 3) * some)
+    rest, s, ring = shift(none, some), shift(none, 2 * some), shift(none, 3 * some)
+    x, y, whole = shift(x, at), shift(y, at), (n + 15) // 16 * 16
+    lines = n // LINE
+    clear(none, (slots + 3) * some)
+    for c in range(-after, channels):
+        if c + after < channels:
+            ask(shift(x, (c + after + 1) * plane), lines)
+            squares_of(shift(x, (c + after) * plane), n, shift(ring, (c + after) % slots * some))
+        if c >= 0:
+            rows = rows_of(ring, slots, max(0, c - before), min(channels, c + after + 1), some, whole, none, rest)
+            own_row(shift(y, c * plane), lines)
+            scales(rows, alpha, k, whole, s)
+            powers(s, beta, whole)
+            source, target = shift(x, c * plane), shift(y, c * plane)
+            for i in range(n):
+                target[i] = source[i] * s[i]
 
 
 @helper
-def ratios_of(dy, x, s, p, n, dx, ratio):
-    """dx = dy * p, the first half of the gradient, and ratio = dx * x / s."""
+def ratios_of(dy, x, p, s, n, first, ratio):
+    """first = dy * p, the first half of the gradient, and ratio = dy * x * s."""
     for i in range(n):
-        g = dy[i] * p[i]
-        dx[i] = g
-        ratio[i] = g * x[i] / s[i]
-
-
-@helper
-def add_ratios(ratios, slots, c, channels, some, before, after, s, n):
-    """s = the sum of the ratios, channel d's in slot d % slots, over the channels c - before .. c + after."""
-    for i in range(n):
-        s[i] = 0
-    for d in range(max(0, c - before), min(channels, c + after + 1)):
-        ratio = shift(ratios, d % slots * some)
-        for i in range(n):
-            s[i] += ratio[i]
+        first[i] = dy[i] * p[i]
+        ratio[i] = dy[i] * x[i] * s[i]
 
 
 @task
 def _across_backward(job, item, thread):
     dy, x, dx, work, channels, plane, parts, some, before, after, alpha, beta, k = unpack(job, "aaaaiiiiiirrr")
     at, slots = item // parts * channels * plane + item % parts * some, before + after + 1
-    n, s = min(some, plane - item % parts * some), shift(work, thread * (slots + 2) * some)
-    p, ratios, gain = shift(s, some), shift(s, 2 * some), alpha * beta + alpha * beta
-    dy, x, dx = shift(dy, at), shift(x, at), shift(dx, at)
-    for c in range(channels + before):
-        if c < channels:
-            scales(x, c, channels, plane, before, after, alpha, k, s, n)
-            for i in range(n):
-                p[i] = s[i]
-            powers(p, beta, n)
-            here, ratio = c * plane, shift(ratios, c % slots * some)
-            ratios_of(shift(dy, here), shift(x, here), s, p, n, shift(dx, here), ratio)
+    n, none = min(some, plane - item % parts * some), shift(work, thread * (3 * slots + 4) * some)
+    rest, s, p, ring = shift(none, some), shift(none, 2 * some), shift(none, 3 * some), shift(none, 4 * some)
+    ratios, firsts, gain = shift(ring, slots * some), shift(ring, 2 * slots * some), alpha * beta + alpha * beta
+    dy, x, dx, whole = shift(dy, at), shift(x, at), shift(dx, at), (n + 15) // 16 * 16
+    lines = n // LINE
+    clear(none, (3 * slots + 4) * some)
+    for c in range(-after, channels + before):
+        if c + after < channels:
+            ask(shift(x, (c + after + 1) * plane), lines)
+            squares_of(shift(x, (c + after) * plane), n, shift(ring, (c + after) % slots * some))
+        if 0 <= c < channels:
+            rows = rows_of(ring, slots, max(0, c - before), min(channels, c + after + 1), some, whole, none, rest)
+            ask(shift(dy, (c + 1) * plane), lines)
+            own_row(shift(dx, max(0, c - before) * plane), lines)
+            scales(rows, alpha, k, whole, s)
+            falls(s, beta, whole, p)
+            slot = c % slots * some
+            ratios_of(shift(dy, c * plane), shift(x, c * plane), p, s, n, shift(firsts, slot), shift(ratios, slot))
         if c >= before:  # the last channel that c - before has an influence on is known now
-            add_ratios(ratios, slots, c - before, channels, some, after, before, s, n)
-            source, target = shift(x, (c - before) * plane), shift(dx, (c - before) * plane)
-            for i in range(n):
-                target[i] -= gain * source[i] * s[i]
+            d = c - before
+            rows = rows_of(ratios, slots, max(0, d - after), min(channels, d + before + 1), some, whole, none, rest)
+            less_rows(shift(firsts, d % slots * some), rows, gain, shift(x, d * plane), n, shift(dx, d * plane))
 
 
 def _run_across(task_, arrays, slots: int, size: int, alpha: float, beta: float, k: float) -> None:
@@ -113,12 +184,12 @@ def _run_across(task_, arrays, slots: int, size: int, alpha: float, beta: float,
 
 def across(x, y, size: int, alpha: float, beta: float, k: float = 1.0) -> None:
     """y = x * (k + alpha / size * the sum of x^2 over `size` channels)^-beta, for x[N, C, ...]."""
-    _run_across(_across, (x, y), 1, size, alpha, beta, k)
+    _run_across(_across, (x, y), size + 3, size, alpha, beta, k)
 
 
 def across_backward(dy, x, dx, size: int, alpha: float, beta: float, k: float = 1.0) -> None:
     """dx from dy and x; dx must be an array of its own."""
-    _run_across(_across_backward, (dy, x, dx), size + 2, size, alpha, beta, k)
+    _run_across(_across_backward, (dy, x, dx), 3 * size + 4, size, alpha, beta, k)
 
 
 @helper
@@ -135,10 +206,15 @@ def sum_around(a, height, width, half, line, out):
 
 @helper
 def add_up(a, n, count, step, out):
-    """out[i] = a[i] + a[i + step] + ..., `count` terms."""
-    for i in range(n):
-        out[i] = a[i]
-    for k in range(1, count):
+    """out[i] = a[i] + a[i + step] + ..., `count` terms, three at once."""
+    if count >= 3:
+        b, c = shift(a, step), shift(a, 2 * step)
+        for i in range(n):
+            out[i] = a[i] + b[i] + c[i]
+    else:
+        for i in range(n):
+            out[i] = a[i]
+    for k in range(3 if count >= 3 else 1, count):
         other = shift(a, k * step)
         for i in range(n):
             out[i] += other[i]
@@ -189,14 +265,12 @@ def _within_backward(job, item, thread):
     for plane in range(item * some, min(planes, item * some + some)):
         at = plane * height * width
         scales_within(shift(x, at), height, width, half, alpha, k, a, line, s)
-        for i in range(height * pitch):
-            p[i] = s[i]
-        powers(p, beta, height * pitch)
+        falls(s, beta, height * pitch, p)
         for h in range(height):
             row, f, g = shift(a, (h + half) * pitch + half), shift(dy, at + h * width), shift(x, at + h * width)
-            t, u = shift(s, h * pitch), shift(p, h * pitch)
+            t = shift(s, h * pitch)
             for i in range(width):
-                row[i] = f[i] * g[i] * u[i] / t[i]
+                row[i] = f[i] * g[i] * t[i]
         sum_around(a, height, width, half, line, s)
         for h in range(height):
             d, f, g = shift(dx, at + h * width), shift(dy, at + h * width), shift(x, at + h * width)
