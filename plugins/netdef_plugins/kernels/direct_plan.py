@@ -18,7 +18,7 @@ LONG, SHORT = 128 * 1024, 8 * 1024
 MOST = {
     "forward": dict(zip(SIZES, ((256, 1024), (64, 64), (64, 64), (64, 64), (64, 64)), strict=True)),
     "backward": dict(zip(SIZES, ((256, 1024), (1024, 1024), (64, 64), (64, 64), (64, 64)), strict=True)),
-    "update": dict(zip(SIZES, ((128, 64), (4, 64), (64, 64), (16, 16), (4, 16)), strict=True)),
+    "update": dict(zip(SIZES, ((128, 64), (64, 64), (64, 64), (16, 16), (4, 16)), strict=True)),
 }
 # Floats of bands that stay in the first cache, beside results and what is on its way.
 CLOSE = 1536

@@ -9,7 +9,7 @@ from .strip_sums import LINE, ask
 from .strips import ROWS, lanes
 
 # How many outputs of a group an update meets at once, where registers hold the sums of more than one.
-BOTH = {} if VL == 8 else {(3, 1): 2}
+BOTH = {} if VL == 8 else {(3, 1): 2, (3, 2): 2}
 
 
 def rows_together(size, both):
