@@ -23,12 +23,16 @@ CASES = [
     ((2, 6, 10, 35), (4, 3, 1, 1), (2, 2), (0, 0), (1, 1), 2),
     ((1, 3, 5, 9), (4, 3, 1, 1), (1, 2), (0, 0), (1, 1), 1),
 ]
-# One tap, no stride: planes that end in whole, broad and thin tiles, rows that fill none, and more than one run.
+# One tap: planes that end in whole, broad and thin tiles, rows that fill none, and more than one run; then strides,
+# with several blocks of an image, several parts of the rows, and images that end on a row or column that is not met.
 POINTS = [
     ((2, 6, 9, 7), (10, 3, 1, 1), (1, 1), (0, 0), (1, 1), 2),
     ((1, 40, 33, 40), (20, 40, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((9, 48, 30, 31), (12, 48, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((2, 5, 1, 3), (9, 5, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((1, 20, 29, 31), (33, 20, 1, 1), (2, 2), (0, 0), (1, 1), 1),
+    ((9, 5, 57, 64), (10, 5, 1, 1), (1, 2), (0, 0), (1, 1), 1),
+    ((2, 12, 30, 70), (18, 4, 1, 1), (4, 3), (0, 0), (1, 1), 3),
 ]
 # Updates of rows in two bands, in shares of the pixels and in one.
 BANDS = [

@@ -46,14 +46,15 @@ def _steps(kernel: Pair, stride: Pair, pad: Pair) -> bool:
 def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
-    if _steps(kernel, stride, pad):
-        then = _forward((n, c, *out), weights, given, (1, 1), pad, dilation, groups, end, count)
-        return partial(steps.forward, then=then, steps=stride)
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
         return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, False, end))
-    if pointwise.suits(kernel, stride, n, c // groups, rows, (h, w), out):
-        return partial(pointwise.multiply, plan=pointwise.plan(n, groups, c // groups, rows, h * w, False, end))
+    if pointwise.suits(kernel, pad, stride, n, c // groups, rows, out):
+        plan = pointwise.plan(n, groups, c // groups, rows, (h, w), out, stride, False, end)
+        return partial(pointwise.multiply, plan=plan)
+    if _steps(kernel, stride, pad):
+        then = _forward((n, c, *out), weights, given, (1, 1), pad, dilation, groups, end, count)
+        return partial(steps.forward, then=then, steps=stride)
     grid, taps = Grid(*out, *stride, *_taps(kernel, pad, dilation)), kernel[0] * kernel[1]
     if band_plan.suits(c // groups, rows, grid):
         plan = band_plan.correlation(n, groups, c // groups, rows, (h, w), grid, c // groups * taps, taps, end)
@@ -100,9 +101,6 @@ def _corners(kernel: Pair, pad: Pair, dilation: Pair, stride: Pair, image: Pair)
 def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pass:
     n, m, oh, ow = shape
     image, channels, (kernel, _) = given[2:], weights[1], _check(given[1], weights, m, groups, (n, given[0]))
-    if _steps(kernel, stride, pad):
-        then = _backward(shape, weights, (n, given[1], oh, ow), (1, 1), pad, dilation, groups, count)
-        return partial(steps.backward, then=then, steps=stride)
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         if winograd_plan.shrinks(kernel[0], n, channels, (oh, ow), image):
             from . import winograd_back
@@ -112,8 +110,12 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
         around = kernel[0] - 1 - pad[0], kernel[1] - 1 - pad[1]
         sizes = kernel[0], n, groups, m // groups, channels, (oh, ow), image, around
         return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, True))
-    if pointwise.suits(kernel, stride, n, m // groups, channels, (oh, ow), image):
-        return partial(pointwise.multiply, plan=pointwise.plan(n, groups, m // groups, channels, oh * ow, True))
+    if pointwise.suits(kernel, pad, stride, n, m // groups, channels, (oh, ow)):
+        plan = pointwise.plan(n, groups, m // groups, channels, image, (oh, ow), stride, True)
+        return partial(pointwise.multiply, plan=plan)
+    if _steps(kernel, stride, pad):
+        then = _backward(shape, weights, (n, given[1], oh, ow), (1, 1), pad, dilation, groups, count)
+        return partial(steps.backward, then=then, steps=stride)
     if enlarge_plan.suits(kernel, stride, dilation, m // groups, channels):
         from . import enlarge
 

@@ -57,6 +57,16 @@ def _make_split(step):
     return split
 
 
+@intrinsic
+def evens(typingctx, a, b):
+    """Every second lane of two vectors in a row."""
+
+    def codegen(context, bld, signature, args):
+        return parted(bld, args)[0]
+
+    return vec(vec, vec), codegen
+
+
 def _make_merge(step):
     @intrinsic
     def merge(typingctx, dst, low, high, vectors):

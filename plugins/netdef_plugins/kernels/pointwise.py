@@ -1,5 +1,5 @@
-"""Convolution with one tap and no stride: images are matrices, read where they lie as the weights are, and results are
-written once."""
+"""Convolution with one tap: images are matrices, read where they lie as the weights are, and results are written once.
+With a stride, every so many pixels are."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from . import threads
-from .native import fields, task, unpack
-from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, round_up
+from .native import fields, helper, task, unpack
+from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, apart, round_up, scratch
 from .simd import F32, I64, VECTOR, VL, first_lanes, fma_function, masked_load, masked_store, shift, splat_value
+from .steps import spread_rows, take_rows
 from .tile import MR, NR, NV, Loop, multiply_add, prefetch, zeros
 
 # Floats of the input that all rows meet before the next are read: they stay in a second-level cache.
@@ -25,7 +26,7 @@ class Geometry(NamedTuple):
     groups: int
     channels: int  # of the input, in a group
     rows: int  # channels of the output, in a group
-    plane: int  # pixels of an image
+    plane: int  # pixels that are met of an image, or results
     tiles: int
     size: int  # pixels of an item
     blocks: int  # of an image
@@ -33,6 +34,13 @@ class Geometry(NamedTuple):
     run: int  # pixels that all rows meet before the next are read
     across: int  # floats from the weights of a row to those of the next, and of a channel
     along: int
+    height: int  # of the images that are met, or of the results if back, `sh` and `sw` pixels apart
+    width: int
+    qw: int
+    sh: int
+    sw: int
+    back: int
+    work: int
     scaled: int
     biased: int
     relu: int
@@ -118,29 +126,50 @@ def truth(bld, flag):
 whole_tile, edge_tile, thin_tile = _make(NV, True), _make(NV, False), _make(1, False)
 
 
-@task
-def multiply_image(job, item, thread):
-    """One block of pixels of one group of one image, for one part of the rows."""
-    x, w, factor, bias, y, table = unpack(job, "aaaaan")
-    g = geometry(table)
-    parts = (g.tiles + g.part - 1) // g.part
-    tile0, block, image = item % parts * g.part, item // parts % g.blocks, item // (parts * g.blocks)
-    group, k = image % g.groups, g.channels
-    x, y = shift(x, image * k * g.plane), shift(y, image * g.rows * g.plane)
-    w, factor, bias = shift(w, group * g.rows * k), shift(factor, group * g.rows), shift(bias, group * g.rows)
-    last = min(g.plane, (block + 1) * g.size)
-    for first in range(block * g.size, last, g.run):
-        for m in range(tile0, min(tile0 + g.part, g.tiles)):
+@helper
+def multiply_block(g, x, w, factor, bias, y, tile0, end, first, last):
+    """The pixels first .. last - 1 of an image meet the tiles of rows tile0 .. end - 1."""
+    k = g.channels
+    for run in range(first, last, g.run):
+        for m in range(tile0, end):
             row, rows = m * MR, min(MR, g.rows - m * MR)
             a, f, b = shift(w, row * g.across), shift(factor, row), shift(bias, row)
-            for q in range(first, min(first + g.run, last), NR):
-                n, source, out = min(NR, g.plane - q), shift(x, q), shift(y, row * g.plane + q)
+            for q in range(run, min(run + g.run, last), NR):
+                n, source, out = min(NR, last - q), shift(x, q), shift(y, row * g.plane + q)
                 if n == NR and rows == MR:
                     whole_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
                 elif n > VL:
                     edge_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
                 else:
                     thin_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+
+
+@task
+def multiply_image(job, item, thread):
+    """One block of pixels of one group of one image, for one part of the rows. What is met with a stride is brought
+    together before, what goes apart is put there behind: in between it stays with the core, which saves a fifth."""
+    x, w, factor, bias, y, work, table = unpack(job, "aaaaaan")
+    g = geometry(table)
+    parts = (g.tiles + g.part - 1) // g.part
+    tile0, block, image = item % parts * g.part, item // parts % g.blocks, item // (parts * g.blocks)
+    group, k, stepped, whole = image % g.groups, g.channels, g.sh * g.sw > 1, g.height * g.width
+    first, last, end = block * g.size, min(g.plane, (block + 1) * g.size), min(tile0 + g.part, g.tiles)
+    x = shift(x, image * k * (g.plane if g.back else whole))
+    y = shift(y, image * g.rows * (whole if g.back else g.plane))
+    source, target = x, y
+    if stepped and g.back:
+        target = shift(work, thread * g.work)
+    elif stepped:
+        source = shift(work, thread * g.work)
+        for c in range(k):
+            take_rows(shift(x, c * whole), shift(source, c * g.plane), first // g.qw, (last - 1) // g.qw + 1,
+                      g.height, g.width, g.plane // g.qw, g.qw, g.sh, g.sw)  # fmt: skip
+    w, factor, bias = shift(w, group * g.rows * k), shift(factor, group * g.rows), shift(bias, group * g.rows)
+    multiply_block(g, source, w, factor, bias, target, tile0, end, first, last)
+    if stepped and g.back:
+        for m in range(tile0 * MR, min(end * MR, g.rows)):
+            spread_rows(shift(target, m * g.plane), shift(y, m * whole), first // g.qw, (last - 1) // g.qw + 1,
+                        g.height, g.width, g.qw, g.sh, g.sw)  # fmt: skip
 
 
 def pays(batch: int, channels: int, rows: int, plane: int) -> bool:
@@ -150,25 +179,32 @@ def pays(batch: int, channels: int, rows: int, plane: int) -> bool:
     return wasted * channels * rows <= 24 * channels * rows + batch * (6 * plane + 13 * NR) * (channels + rows)
 
 
-def suits(kernel, stride, batch: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int]) -> bool:
-    """Whether a convolution's images are matrices, and it gains by their being left where they lie."""
-    return kernel == stride == (1, 1) and image == out and pays(batch, channels, rows, out[0] * out[1])
+def suits(kernel, pad, stride, batch: int, channels: int, rows: int, out: tuple[int, int]) -> bool:
+    """Whether a convolution's images, or every stride-th pixel of them, are matrices, and it gains by their being left
+    where they lie."""
+    return kernel == (1, 1) and pad == (0, 0) and pays(batch, channels, rows, out[0] * out[1])
 
 
-def plan(batch: int, groups: int, channels: int, rows: int, plane: int, backward: bool, end: End = PLAIN) -> Plan:
+def plan(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: tuple[int, int],
+         stride: tuple[int, int], backward: bool, end: End = PLAIN) -> Plan:  # fmt: skip
     """The plan of w[groups * rows, channels], or w[groups * channels, rows] if backward, times the matrices
-    x[batch, groups * channels, plane]."""
-    tiles, wanted, images = -(-rows // MR), ITEMS_PER_THREAD * threads.count(), batch * groups
-    size = round_up(-(-plane // -(-wanted // images)), NR)
+    x[batch, groups * channels, *grid]: every stride-th pixel of each image, of x or if backward of y; the others of y
+    get zero."""
+    tiles, wanted, images, plane = -(-rows // MR), ITEMS_PER_THREAD * threads.count(), batch * groups, grid[0] * grid[1]
+    stepped = stride != (1, 1)
+    size = round_up(-(-plane // -(-wanted // images)), grid[1] if stepped else NR)
     blocks = -(-plane // size)
     part = -(-tiles // -(-wanted // (blocks * images)))
-    run = max(NR, min(size, RUN // channels // NR * NR))
+    run = max(NR, min(round_up(size, NR), RUN // channels // NR * NR))
     across, along = (1, rows) if backward else (channels, 1)
+    work = apart((rows if backward else channels) * plane) if stepped else 0
     table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
-                     part=part, run=run, across=across, along=along, **end._asdict())  # fmt: skip
-    return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), 0)
+                     part=part, run=run, across=across, along=along, height=image[0], width=image[1], qw=grid[1],
+                     sh=stride[0], sw=stride[1], back=backward, work=work, **end._asdict())  # fmt: skip
+    return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), scratch(work) if stepped else 0)
 
 
 def multiply(x, w, factor, bias, y, plan: Plan) -> None:
     """Runs the plan."""
-    threads.run(multiply_image, plan.items, x, w, factor, bias, y, plan.table)
+    work = threads.scratch("work", plan.scratch)
+    threads.run(multiply_image, plan.items, x, w, factor, bias, y, work, plan.table)
