@@ -4,7 +4,7 @@ import math
 
 from . import threads
 from .native import helper, task, unpack
-from .roots import inverse_fourth_root
+from .roots import inverse_fourth_roots
 from .simd import shift
 from .strip_sums import LINE, ask
 from .tile import own
@@ -19,9 +19,9 @@ WITHIN = 16 * 1024
 def powers(s, beta, n):
     """s = s ** -beta; roots are much faster than powers, and 3/4 is everybody's beta."""
     if beta == 0.75:
+        inverse_fourth_roots(s, n)
         for i in range(n):
-            root = inverse_fourth_root(s[i])
-            s[i] = root * root * root
+            s[i] = s[i] * s[i] * s[i]
     elif beta == 0.5:
         for i in range(n):
             s[i] = 1 / math.sqrt(s[i])
@@ -34,11 +34,11 @@ def powers(s, beta, n):
 def falls(s, beta, n, p):
     """p = s ** -beta, and s = p / s."""
     if beta == 0.75:
+        inverse_fourth_roots(s, n)
         for i in range(n):
-            root = inverse_fourth_root(s[i])
-            square = root * root
-            p[i] = square * root
-            s[i] = square * root * (square * square)
+            square = s[i] * s[i]
+            p[i] = square * s[i]
+            s[i] = p[i] * (square * square)
     else:
         for i in range(n):
             p[i] = s[i]
