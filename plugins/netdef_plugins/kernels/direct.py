@@ -58,15 +58,22 @@ def far(n, taps):
     return WAIT // (n * taps * VL) + 1
 
 
-def make_band(size, step, parts, alone):
-    n, tall = ROWS, (ROWS - 1) * step + size
-    inner, edge = (strips.make_correlate(size, step, n, whole, parts) for whole in (True, False))
-    put, alike, rectify = strip_sums.make_put(n, parts), strip_sums.make_alike(n), strip_sums.make_rectify(n)
+def rows_of(both):
+    """How many rows of results are met at once, of one output or of two."""
+    return ROWS if both == 1 else 4
+
+
+def make_band(size, step, parts, alone, both):
+    n = rows_of(both)
+    tall = (n - 1) * step + size
+    inner, edge = (strips.make_correlate(size, step, n, whole, parts, both) for whole in (True, False))
+    put, alike = strip_sums.make_put(n, parts, both), strip_sums.make_alike(n, both)
+    rectify = strip_sums.make_rectify(both * n)
     long = (VL - 1) * step + size
 
     @inlined
     def band(g, x, apart, taps, beside, bias, other, y, beyond, o, i):
-        """ROWS rows of y's plane from row o, column i on, and of the plane `beyond` it."""
+        """Some rows of y's plane from row o, column i on, and of the plane `beyond` it."""
         at, first, plane = i * step - g.pw, o * step - g.ph, g.h * g.w
         inside = first >= 0 and first + tall <= g.h and o + n <= g.oh and i + VL <= g.ow
         sums, out, valid, kept = alike(bias, other), shift(y, i), lanes(-at, g.w - at), lanes(0, g.ow - i)
@@ -85,10 +92,11 @@ def make_band(size, step, parts, alone):
     return band
 
 
-def make_forward(size, step, parts, alone):
-    """Of channels by themselves where they are `alone`: then their taps stay in registers from strip to strip."""
-    band, taps = make_band(size, step, parts, alone), size * size
-    made, taken, soonest = ROWS, ROWS * step * step, far(ROWS, taps)
+def make_forward(size, step, parts, alone, both):
+    """Of channels by themselves where they are `alone`: then their taps stay in registers from strip to strip; or of
+    `both` outputs at once."""
+    band, taps, together, n = make_band(size, step, parts, alone, both), size * size, max(parts, both), rows_of(both)
+    made, taken, soonest = n, n * step * step, far(n, taps)
 
     @inlined
     def place(g, group, m):
@@ -101,11 +109,11 @@ def make_forward(size, step, parts, alone):
         g = geometry(table)
         start, plane = item * g.some, g.oh * g.ow
         last, group, m = min(g.planes, start + g.some), start // g.outputs, start % g.outputs
-        for p in range(start, last, parts):
+        for p in range(start, last, together):
             (source, kernel, k), (apart, beside, beyond) = place(g, group, m), (0, 0, 0)
             bias = b[k] if g.biased else ZERO
             other, (group, m) = bias, following(group, m, g.outputs)
-            if parts == 2 and p + 1 < last:
+            if together == 2 and p + 1 < last:
                 there, its, k = place(g, group, m)
                 apart, beside, beyond, other = there - source, its - kernel, plane, b[k] if g.biased else ZERO
                 group, m = following(group, m, g.outputs)
@@ -114,9 +122,9 @@ def make_forward(size, step, parts, alone):
             if g.channels > 1:
                 next = p + g.outputs
                 soon, later = shift(x, next * g.channels // g.outputs * g.h * g.w), shift(y, next * plane)
-            for top in range(0, g.oh, g.bands * ROWS):
+            for top in range(0, g.oh, g.bands * n):
                 for i in range(0, g.ow, VL // parts):
-                    for o in range(top, min(g.oh, top + g.bands * ROWS), ROWS):
+                    for o in range(top, min(g.oh, top + g.bands * n), n):
                         if g.ahead:
                             ask(soon, taken)
                             ask(later, made)
@@ -126,7 +134,7 @@ def make_forward(size, step, parts, alone):
     return forward
 
 
-def make_backward(size, step, parts, alone):
+def make_backward(size, step, parts, alone, _):
     n, back = ROWS // 2, (size - 1) // step
     inner, edge = (strips.make_spread(size, step, n, whole, parts) for whole in (True, False))
     alike, merge = strip_sums.make_alike(n * step * step), strip_sums.make_merge(step, n, parts)
@@ -187,9 +195,13 @@ def named(make, size, step, parts, word, *more):
 
 
 KINDS = [(size, step, parts) for size, step in SIZES for parts in (1, 2)]
-WHO = (False, ""), (True, "alone")
-FORWARD = {(*kind, alone): named(make_forward, *kind, word, alone) for kind in KINDS for alone, word in WHO}
-BACKWARD = {(*k, alone): named(make_backward, *k, word, alone) for k in KINDS if k[1] > 1 for alone, word in WHO}
+STEPPED = [kind for kind in KINDS if kind[1] > 1]
+# What a task is named by, whether its channels are alone, and how many outputs it meets at once.
+WHO = ("", False, 1), ("alone", True, 1)
+FORWARD = {(*kind, *who): named(make_forward, *kind, word, *who) for kind in KINDS for word, *who in WHO}
+BACKWARD = {(*kind, *who): named(make_backward, *kind, word, *who) for kind in STEPPED for word, *who in WHO}
 """Without a stride, a backward pass is a forward pass with kernels turned around."""
+if VL != 8:
+    FORWARD[3, 2, 1, False, 2] = named(make_forward, 3, 2, 1, "both", False, 2)
 # Other processes find a task by its name in this module.
 globals().update((t.function.__name__, t) for tasks in (FORWARD, BACKWARD) for t in tasks.values())

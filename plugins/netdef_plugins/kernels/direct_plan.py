@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import threads
-from .direct import BACKWARD, FORWARD, SIZES, Geometry
+from .direct import BACKWARD, FORWARD, SIZES, Geometry, rows_of
 from .direct_weights import BOTH, UPDATE
 from .simd import VL
 from .strips import ROWS
@@ -40,12 +40,12 @@ def parts(columns: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _table(planes, most, x, y, channels, size, pad, order, rows, parts, both, biased, relu, count):
+def _table(planes, most, x, y, channels, size, pad, order, rows, together, both, biased, relu, count):
     """The geometry, how many items there are, and floats of scratch: from shapes of x and y, the channels of a group,
-    the order of weights and how many rows of x a band moves on."""
+    the order of weights, how many rows of x a band moves on, and how many planes are met together."""
     (batch, every, *image), (_, outputs, *out), groups = x, y, x[1] // channels
     some = max(1, min(most, planes // (4 * count)))
-    some += some % parts
+    some += some % together
     ahead = batch * (every * image[0] * image[1] + outputs * out[0] * out[1]) > MANY
     bands, work = max(1, CLOSE // (rows * image[1])), (some * both * size * size + 1) * VL
     counts = planes, some, batch, groups, channels, outputs // groups
@@ -62,9 +62,11 @@ def forward(x, w, b, y, stride, pad, dilation, relu) -> None:
     """As conv2d.forward, where it suits."""
     (_, channels, size, _), step, n = w.shape, stride[0], parts(y.shape[3])
     order, planes, ends = (channels * size**2, size**2, 0, 1), y.shape[0] * y.shape[1], (b is not None, relu)
-    sizes = channels, size, tuple(pad), order, ROWS * step * channels, n, 1, *ends, threads.count()
+    kind, outputs = (size, step, n, channels == 1), w.shape[0] * channels // x.shape[1]
+    both = 2 if (*kind, 2) in FORWARD and outputs % 2 == 0 else 1
+    sizes = channels, size, tuple(pad), order, rows_of(both) * step * channels, max(n, both), 1, *ends, threads.count()
     table, items, _ = _table(planes, _fitting(LONG, x, y), x.shape, y.shape, *sizes)
-    threads.run(FORWARD[size, step, n, channels == 1], items, x, w, b, y, table)
+    threads.run(FORWARD[(*kind, both)], items, x, w, b, y, table)
 
 
 def backward(dy, w, dx, stride, pad, dilation) -> None:
@@ -76,12 +78,12 @@ def backward(dy, w, dx, stride, pad, dilation) -> None:
         n, around = parts(dx.shape[3]), tuple(size - 1 - p for p in pad)
         order, rows = (taps, channels * taps, taps - 1, -1), ROWS * outputs
         table, items, _ = _table(planes, most, dy.shape, dx.shape, outputs, size, around, order, rows, n, *ends)
-        threads.run(FORWARD[size, step, n, outputs == 1], items, dy, w, None, dx, table)
+        threads.run(FORWARD[size, step, n, outputs == 1, 1], items, dy, w, None, dx, table)
     else:
         n, order = parts(-(-(dx.shape[3] + pad[1]) // step) - pad[1] // step), (channels * taps, taps, 0, 1)
         sizes = channels, size, tuple(pad), order, ROWS // 2 * step * outputs, n, *ends
         table, items, _ = _table(planes, most, dx.shape, dy.shape, *sizes)
-        threads.run(BACKWARD[size, step, n, outputs == 1], items, dy, w, dx, table)
+        threads.run(BACKWARD[size, step, n, outputs == 1, 1], items, dy, w, dx, table)
 
 
 def update(dy, x, dw, db, stride, pad, dilation) -> None:

@@ -1,12 +1,12 @@
 """The update of the convolutions of `direct`: sums of products of planes of gradients with planes of pixels."""
 
 from . import strip_sums, strips
-from .direct import KINDS, far, geometry, named
+from .direct import KINDS, far, geometry, named, rows_of
 from .gather import clear, summed
 from .native import inlined, unpack
 from .simd import VL, ZERO, load_first, shift, total
 from .strip_sums import LINE, ask
-from .strips import ROWS, lanes
+from .strips import lanes
 
 # How many outputs of a group an update meets at once, where registers hold the sums of more than one.
 BOTH = {} if VL == 8 else {(3, 1): 2, (3, 2): 2}
@@ -14,7 +14,7 @@ BOTH = {} if VL == 8 else {(3, 1): 2, (3, 2): 2}
 
 def rows_together(size, both):
     """Rows of dy that are met at once. Most planes have a multiple of seven rows, but enlarged ones a power of two."""
-    return 4 if size == 4 or both > 1 else ROWS
+    return 4 if size == 4 else rows_of(both)
 
 
 def make_add_plane(size, step, parts, both):

@@ -31,22 +31,23 @@ def put_rows(bld, places, first, rows, width, n, put):
             put(i, [bld.gep(p, [bld.mul(width, number(i))]) for p in begin])
 
 
-def make_put(n, parts):
+def make_put(n, parts, both=1):
     @intrinsic
     def put(typingctx, y, apart, first, rows, width, valid, sums):
-        """Stores n rows from row `first` on."""
+        """Stores n rows from row `first` on; of `both` planes, if they were met at once."""
 
         def codegen(context, bld, signature, args):
             y, apart, first, rows, width, valid, sums = args
-            sums, mask = values(bld, sums, n), window(bld, valid, 0, VL // parts)
+            sums, mask = values(bld, sums, both * n), window(bld, valid, 0, VL // parts)
 
             def put(i, places):
-                put_line(bld, places, sums[i], mask)
+                for b in range(both):
+                    put_line(bld, places[b : b + parts], sums[b * n + i], mask)
 
-            put_rows(bld, both_parts(bld, y, apart, parts), first, rows, width, n, put)
+            put_rows(bld, both_parts(bld, y, apart, max(parts, both)), first, rows, width, n, put)
             return context.get_dummy_value()
 
-        return types.void(pointer, count, count, count, count, count, vectors(n)), codegen
+        return types.void(pointer, count, count, count, count, count, vectors(both * n)), codegen
 
     return put
 
@@ -91,16 +92,17 @@ def make_merge(step, n, parts):
     return merge
 
 
-def make_alike(n):
+def make_alike(n, both=1):
     @intrinsic
     def alike(typingctx, a, b):
-        """The same vector n times: a in its first half, b in the other."""
+        """The same vector n times: a in its first half, b in the other. Or n times a, then b, for `both`."""
 
         def codegen(context, bld, signature, args):
-            vector = halves(bld, [splat_value(bld, v, VECTOR) for v in args])
-            return context.make_tuple(bld, signature.return_type, [vector] * n)
+            several = [splat_value(bld, v, VECTOR) for v in args]
+            several = several if both > 1 else [halves(bld, several)]
+            return context.make_tuple(bld, signature.return_type, [v for v in several for _ in range(n)])
 
-        return vectors(n)(types.float32, types.float32), codegen
+        return vectors(both * n)(types.float32, types.float32), codegen
 
     return alike
 

@@ -157,28 +157,35 @@ def halves(bld, several):
     return several[0] if len(several) == 1 else bld.select(low, *several)
 
 
-def make_correlate(size, step, n, whole, parts):
+def make_correlate(size, step, n, whole, parts, both=1):
     @intrinsic
     def correlate(typingctx, sums, x, apart, first, rows, width, valid, taps, beside, turn):
-        """sums[o] + the products of the taps with the windows in the rows of x from first + o * step on."""
+        """sums[b, o] + the products of the taps with the windows in the rows of x from first + o * step on.
+
+        Where `both` outputs are met at once, the taps of the other one are `beside`.
+        """
 
         def codegen(context, bld, signature, args):
             sums, x, apart, first, rows, width, valid, taps, beside, turn = args
-            fma, w = fma_function(bld.module), splats(bld, both_parts(bld, taps, beside, parts), turn, size * size)
+            fma, kernels = fma_function(bld.module), [both_parts(bld, taps, beside, parts)]
+            if both > 1:
+                kernels = [[p] for p in both_parts(bld, taps, beside, both)]
+            w = [splats(bld, several, turn, size * size) for several in kernels]
             places, tall = both_parts(bld, x, apart, parts), (n - 1) * step + size
 
             def add(r, row, sums):
-                met = [(o, r - o * step) for o in range(n) if 0 <= r - o * step < size]
+                met = [(b, o, r - o * step) for o in range(n) if 0 <= r - o * step < size for b in range(both)]
                 for j, pixels in enumerate(read(bld, row, valid, size, step, whole)):
-                    for o, i in met:
-                        sums[o] = bld.call(fma, [w[i * size + j], pixels, sums[o]])
+                    for b, o, i in met:
+                        at = b * n + o
+                        sums[at] = bld.call(fma, [w[b][i * size + j], pixels, sums[at]])
                 return sums
 
-            sums = each_row(bld, places, first, rows, width, tall, whole, values(bld, sums, n), add)
+            sums = each_row(bld, places, first, rows, width, tall, whole, values(bld, sums, both * n), add)
             return context.make_tuple(bld, signature.return_type, sums)
 
         places = pointer, count, count, count, count, count, pointer, count, count
-        return vectors(n)(vectors(n), *places), codegen
+        return vectors(both * n)(vectors(both * n), *places), codegen
 
     return correlate
 
