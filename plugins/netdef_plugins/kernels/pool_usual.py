@@ -98,9 +98,10 @@ def _widths(wide: int, kernel: int, stride: int, pad: int, size: int) -> np.ndar
 
 
 def _sizes(x, y, kernel, stride, pad):
-    """The table, how many items, scratch; a row of zeros as wide as x; the windows' widths."""
+    """The table, how many items, scratch; a row of zeros as wide as x and y; the windows' widths."""
     table, items, work = plan(x, y, kernel, stride, pad)
-    return table, items, work, _row(x.shape[3], 0.0), _widths(y.shape[3], kernel[1], stride[1], pad[1], x.shape[3])
+    zeros = _row(max(x.shape[3], y.shape[3]), 0.0)
+    return table, items, work, zeros, _widths(y.shape[3], kernel[1], stride[1], pad[1], x.shape[3])
 
 
 def max_forward(x, y, winner, kernel: Pair, stride: Pair, pad: Pair) -> None:
