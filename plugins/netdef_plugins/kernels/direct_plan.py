@@ -20,6 +20,8 @@ MOST = {
     "backward": dict(zip(SIZES, ((256, 1024), (1024, 1024), (64, 64), (64, 64), (64, 64)), strict=True)),
     "update": dict(zip(SIZES, ((128, 64), (64, 64), (64, 64), (16, 16), (4, 16)), strict=True)),
 }
+# The most of them for half as many registers, which hold fewer rows: bands are sooner better.
+FEW = 64 if VL == 8 else 1024
 # Floats of bands that stay in the first cache, beside results and what is on its way.
 CLOSE = 1536
 # Floats of images and results that do not stay in the last cache.
@@ -31,7 +33,8 @@ def suits(weights, stride, dilation, group: int, columns: int, part: str) -> boo
     and there is a kernel for weights [M, C / group, K, K]."""
     kind = weights[2], stride[0]
     square = weights[2] == weights[3] and stride[0] == stride[1] and dilation == (1, 1)
-    return square and kind in SIZES and weights[1] * weights[0] <= MOST[part][kind][parts(columns) - 1] * group
+    most = MOST[part][kind][parts(columns) - 1] if kind in SIZES else 0
+    return square and weights[1] * weights[0] <= min(FEW, most) * group
 
 
 def parts(columns: int) -> int:
