@@ -13,8 +13,9 @@ BOTH = {} if VL == 8 else {(3, 1): 2, (3, 2): 2}
 
 
 def rows_together(size, both):
-    """Rows of dy that are met at once. Most planes have a multiple of seven rows, but enlarged ones a power of two."""
-    return 4 if size == 4 else rows_of(both)
+    """Rows of dy that are met at once. Most planes have a multiple of seven rows, but enlarged ones a power of two, and
+    beside the sums of 25 taps there are registers for four."""
+    return 4 if size > 3 else rows_of(both)
 
 
 def make_add_plane(size, step, parts, both):
