@@ -62,28 +62,27 @@ def columns_met(g):
     return (g.w + g.pw + g.sw - 1) // g.sw
 
 
-@task
-def max_usual_backward(job, item, thread):
-    table, dx, dy, winner, work, zeros = unpack(job, "naabaa")
-    g = windows(table)
-    first, last, step = item_of(g, item, columns_met(g))
-    trash = shift(work, g.row * thread)
-    for plane in range(first, last, step):
-        at, out, second = plane * g.h * g.w, plane * g.oh * g.ow, min(step, last - plane) - 1
-        for i in range(0, columns_met(g), VL):
-            largest_up(g, step == 2, shift(dx, at), shift(dy, out), shift(winner, out), zeros, trash, i, second)
+def make_backward(name, up, spec):
+    """A task under a name by which other processes find it; the job's notes are tags or widths."""
+    tagged = spec[3] == "b"  # each window has a tag, but each column a width
+
+    def backward(job, item, thread):
+        table, dx, dy, notes, work, zeros = unpack(job, spec)
+        g = windows(table)
+        first, last, step = item_of(g, item, columns_met(g))
+        trash = shift(work, g.row * thread)
+        for plane in range(first, last, step):
+            at, out, second = plane * g.h * g.w, plane * g.oh * g.ow, min(step, last - plane) - 1
+            own = shift(notes, out if tagged else 0)
+            for i in range(0, columns_met(g), VL):
+                up(g, step == 2, shift(dx, at), shift(dy, out), own, zeros, trash, i, second)
+
+    backward.__name__ = backward.__qualname__ = name
+    return task(backward)
 
 
-@task
-def mean_usual_backward(job, item, thread):
-    table, dx, dy, wide, work, zeros = unpack(job, "naaaaa")
-    g = windows(table)
-    first, last, step = item_of(g, item, columns_met(g))
-    trash = shift(work, g.row * thread)
-    for plane in range(first, last, step):
-        at, out, second = plane * g.h * g.w, plane * g.oh * g.ow, min(step, last - plane) - 1
-        for i in range(0, columns_met(g), VL):
-            mean_up(g, step == 2, shift(dx, at), shift(dy, out), wide, zeros, trash, i, second)
+max_usual_backward = make_backward("max_usual_backward", largest_up, "naabaa")
+mean_usual_backward = make_backward("mean_usual_backward", mean_up, "naaaaa")
 
 
 @lru_cache(maxsize=256)
