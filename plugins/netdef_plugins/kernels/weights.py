@@ -5,7 +5,7 @@ Channels of dy stand in the vectors and pixels of x are read where they lie, so 
 
 from typing import NamedTuple
 
-from .gather import find_runs, pad_channels, rows_met
+from .gather import find_runs, pad_channels, rows_met, summed
 from .native import fields, helper, task, unpack
 from .simd import VL, ZERO, integers, load, shift, splat, store
 from .tile import MR, NR, gather_tile, thin_gather_tile
@@ -220,8 +220,5 @@ def sum_channels(job, item, thread):
     dy, db, batch, channels, plane = unpack(job, "aaiii")
     s = 0.0
     for n in range(batch):
-        part, source = ZERO, shift(dy, (n * channels + item) * plane)
-        for i in range(plane):
-            part += source[i]
-        s += part
+        s += summed(shift(dy, (n * channels + item) * plane), plane)
     db[item] += s
