@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import band_plan, conv_nd, enlarge_plan, pointwise, steps, threads, winograd_plan
+from . import band_plan, conv_nd, enlarge_plan, pointwise, scatter_plan, steps, threads, winograd_plan
 from . import plan as planning
 from .bands import correlate_band
 from .correlate import correlate_block
@@ -116,6 +116,11 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
     if _steps(kernel, stride, pad):
         then = _backward(shape, weights, (n, given[1], oh, ow), (1, 1), pad, dilation, groups, count)
         return partial(steps.backward, then=then, steps=stride)
+    if scatter_plan.suits(kernel, stride, m // groups, channels, (oh, ow), image):
+        from . import scatter
+
+        sizes = n, groups, m // groups, channels, (oh, ow), image, kernel, stride, pad, dilation, count
+        return partial(scatter.backward, plan=scatter_plan.plan(*sizes))
     if enlarge_plan.suits(kernel, stride, dilation, m // groups, channels):
         from . import enlarge
 
