@@ -9,13 +9,6 @@ from netdef.layer import Blob, Layer, LayerError, Shape, hookimpl
 from .axes import canonical
 from .rows import add_at, indices
 
-BLOCK = 1 << 20
-"""Elements of a product that is added to a gradient: few enough to stay in cache between the two."""
-
-
-SMALL = 1 << 20
-"""Multiply-adds of a product that is not worth a second thread."""
-
 
 class InnerProduct(Layer):
     """y = W x + b for each item, which is all axes from axis on, flattened.
@@ -57,18 +50,24 @@ class InnerProduct(Layer):
         self.forward_then(bottom, top, None, False)
 
     def forward_then(self, bottom, top, affine, rectified):
+        from .kernels import products
+
         w, b = self._matrix(), self.blobs[1].data if self.param.bias_term else None
         x, y = as_rows(bottom[0].data, w.shape[1]), as_rows(top[0].data, w.shape[0])
-        multiply(x, w.T, y, b, rectified)
+        products.multiply(x, w.T, y, b, rectified)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        from .kernels import products
+
         w = self._matrix()
-        multiply(as_rows(top[0].diff, w.shape[0]), w, as_rows(bottom[0].diff, w.shape[1]))
+        products.multiply(as_rows(top[0].diff, w.shape[0]), w, as_rows(bottom[0].diff, w.shape[1]))
 
     def update(self, top: list[Blob], bottom: list[Blob]) -> None:
+        from .kernels import products
+
         dw, n = self.blobs[0].diff, self.param.num_output
         x, dy = as_rows(bottom[0].data, dw.size // n), as_rows(top[0].diff, n)
-        add_product(dw, *((x, dy) if self.param.transpose else (dy, x)))
+        products.update(*((x, dy) if self.param.transpose else (dy, x)), dw)
         if self.param.bias_term:
             self.blobs[1].diff[...] += dy.sum(axis=0)
 
@@ -111,63 +110,6 @@ class InnerProduct(Layer):
 
 def as_rows(x: np.ndarray, width: int) -> np.ndarray:
     return x.reshape(x.size // width, width)
-
-
-def multiply(x: np.ndarray, w: np.ndarray, y: np.ndarray, b: np.ndarray | None = None, rectified: bool = False) -> None:
-    """y = x w + b (or None), with w or its transpose contiguous; `rectified`, the larger of that and 0."""
-    from .kernels import inner
-
-    if is_large(x.shape, w.shape[1]) and inner.suits(x, w.T):
-        inner.dots(x, w.T, y, b, rectified)
-        return
-    product(x, w, y)
-    if b is not None:
-        y += b
-    if rectified:
-        np.maximum(y, 0, out=y)
-
-
-def is_large(shape: tuple[int, ...], n: int) -> bool:
-    """Whether a product of a matrix of this shape with one of n columns is worth a second thread."""
-    return math.prod(shape) * n >= SMALL
-
-
-def product(x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
-    """y = x w, with w or its transpose contiguous."""
-    from .kernels import inner, threads
-
-    if not is_large(x.shape, w.shape[1]):
-        np.matmul(x, w, out=y)
-    elif inner.suits(x, w):
-        inner.mix(x, w, y)
-    elif w.shape[1] > len(x):  # BLAS is quicker with the larger matrix first
-
-        def columns(i: int, j: int) -> None:
-            y[:, i:j] = (w.T[i:j] @ x.T).T
-
-        threads.share(columns, w.shape[1])
-    else:
-        threads.share(lambda i, j: np.matmul(x[i:j], w, out=y[i:j]), len(x))
-
-
-def add_product(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
-    """out += a^T b, where it is no task for the kernels by BLAS some rows at a time."""
-    from .kernels import inner, threads
-
-    if is_large(a.shape, out.shape[1]) and inner.suits(b, out):
-        return inner.update(a, b, out)
-    step = max(1, BLOCK // out.shape[1])
-    product = np.multiply if len(a) == 1 else np.matmul  # NumPy has no quick outer product
-
-    def rows(first: int, last: int) -> None:
-        for i in range(first, last, step):
-            part = slice(i, min(i + step, last))
-            out[part] += product(a[:, part].T, b)
-
-    if is_large(a.shape, out.shape[1]):
-        threads.share(rows, len(out))
-    else:
-        rows(0, len(out))
 
 
 class Embed(Layer):
