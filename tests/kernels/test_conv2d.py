@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from netdef_plugins.kernels import conv2d, conv_nd, direct_plan, pointwise, threads, winograd_back, winograd_plan
+from netdef_plugins.kernels import conv2d, conv_nd, direct_plan, forms, pointwise, threads, winograd_back, winograd_plan
+from netdef_plugins.kernels import plan as planning
 
 # shapes of x and w, stride, pad, dilation, group
 CASES = [
@@ -64,6 +65,37 @@ FEW = [
     ((1, 2, 40, 40), (2, 1, 3, 5), (8, 9), (1, 2), (1, 1), 2),
     ((1, 2, 40, 43), (2, 1, 4, 4), (5, 5), (2, 3), (3, 2), 2),
 ]
+# A column of results is a row in disguise where windows are as wide as the image and follow each other in memory.
+COLUMNS = [
+    ((2, 5, 37, 1), (6, 5, 3, 1), (1, 1), (1, 0), (1, 1), 1),
+    ((9, 6, 41, 1), (8, 3, 5, 1), (2, 3), (3, 0), (2, 3), 2),
+    ((1, 20, 70, 1), (33, 20, 3, 1), (1, 2), (2, 0), (3, 1), 1),
+    ((1, 4, 30, 1), (4, 1, 3, 1), (1, 1), (1, 0), (1, 1), 4),
+    ((9, 3, 17, 6), (4, 3, 3, 6), (2, 1), (1, 0), (1, 1), 1),
+    ((1, 6, 20, 5), (10, 3, 4, 5), (1, 3), (0, 0), (1, 1), 2),
+]
+# These are none: rows apart by the dilation, windows narrower than the image, and zeros beside it.
+NO_ROWS = [
+    ((2, 3, 17, 6), (4, 3, 3, 6), (1, 1), (2, 0), (2, 1), 1),
+    ((1, 3, 9, 4), (2, 3, 3, 1), (1, 5), (1, 0), (1, 1), 1),
+    ((2, 3, 17, 3), (4, 3, 3, 3), (1, 9), (1, 1), (1, 1), 1),
+    ((2, 3, 1, 9), (4, 3, 1, 9), (1, 1), (0, 0), (1, 1), 1),
+]
+# One result of a whole image is a product of the batch with a matrix, by kernels and by BLAS, in one thread and many.
+WHOLE = [
+    ((1, 40, 1, 1), (12, 40, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((9, 5, 1, 1), (3, 5, 1, 1), (2, 2), (0, 0), (3, 3), 1),
+    ((9, 5, 6, 4), (7, 5, 6, 4), (1, 1), (0, 0), (1, 1), 1),
+    ((9, 64, 7, 7), (48, 64, 7, 7), (1, 1), (0, 0), (1, 1), 1),
+    ((1, 160, 7, 7), (144, 160, 7, 7), (1, 1), (0, 0), (1, 1), 1),
+]
+# These are none: groups, and zeros around an image of the kernel's size.
+NO_PRODUCTS = [
+    ((9, 6, 1, 1), (4, 3, 1, 1), (1, 1), (0, 0), (1, 1), 2),
+    ((2, 3, 3, 3), (4, 3, 3, 3), (9, 9), (1, 1), (1, 1), 1),
+    ((2, 3, 1, 1), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+]
+FORMS = COLUMNS + NO_ROWS + WHOLE + NO_PRODUCTS
 # With fewer squares of results than of pixels: these backward passes spread gradients.
 SHRINKING = [
     ((19, 20, 12, 12), (33, 20, 5, 5), (1, 1), (0, 0), (1, 1), 1),
@@ -151,7 +183,7 @@ def largest(a, b) -> float:
     return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS + BANDS + FEW + LARGE, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + BANDS + FEW + LARGE + FORMS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -193,7 +225,7 @@ def test_gradients_are_spread_whatever_the_thread_count(case, monkeypatch):
 
 
 WINOGRADS = [((2, 70, 24, 24), (64, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1), SQUARE[4]]
-ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3], FEW[1], FEW[6]]
+ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3], FEW[1], FEW[6], *COLUMNS[:4], *WHOLE]
 
 
 @pytest.mark.parametrize("case", ENDS, ids=str)
@@ -224,7 +256,7 @@ def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
 
 ANY_COUNT = [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0]]
 ANY_COUNT += [FEW[i] for i in (0, 2, 4, 5, 8, 12)]
-ANY_COUNT += [case for case in FEW if case[2] == (8, 8)] + LARGE[:3]
+ANY_COUNT += [case for case in FEW if case[2] == (8, 8)] + LARGE[:3] + COLUMNS
 
 
 @pytest.mark.parametrize("case", ANY_COUNT, ids=str)
@@ -265,7 +297,7 @@ def test_asking_for_memory_ahead_changes_no_number(case, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("case", FEW + LARGE, ids=str)
+@pytest.mark.parametrize("case", FEW + LARGE + COLUMNS + NO_ROWS, ids=str)
 def test_infinity_goes_where_it_is_met_and_nowhere_else(case):
     x, w, b, dy = data(case)
     x[..., -1], dy[..., -1] = np.inf, np.inf
@@ -297,6 +329,35 @@ def test_other_ranks_agree_with_two_axes(rank):
     conv_nd.update(y, x, dw, None, *how)
     np.testing.assert_allclose((dx * x).sum(), (y * y).sum())
     np.testing.assert_allclose((dw * w).sum(), (y * y).sum())
+
+
+@pytest.mark.parametrize("case", FORMS, ids=str)
+def test_only_columns_are_laid_down_and_never_copied(case):
+    x, w, _, dy = data(case)
+    found = forms.laid(x, w, dy, *case[2:5])
+    assert (found[0].shape[2] == 1 != x.shape[2]) == (case in COLUMNS or (case in WHOLE and x.shape[2] > 1))
+    assert all(np.shares_memory(a, b) for a, b in zip(found, (x, w, dy), strict=False))
+
+
+@pytest.mark.parametrize("case", FORMS, ids=str)
+def test_only_products_are_products(case):
+    x, w, y = case[0], case[1], (case[0][0], case[1][0], *outputs(case))
+    how, count = case[2:], threads.count()
+    chosen = {
+        getattr(conv2d._forward(x, w, y, *how, planning.PLAIN, count), "func", None) is forms.forward,
+        conv2d._backward(y, w, x, *how, count) is forms.backward,
+        conv2d._update(x, w, y, *how, True, count) is forms.update,
+    }
+    assert chosen == {case in WHOLE or case is NO_ROWS[-1]}
+
+
+def test_weights_that_are_no_whole_array_are_refused():
+    """Of what is no part of memory by itself there are no other shapes, but copies, which a gradient would end in."""
+    x, dw, dy = np.ones((2, 4, 3, 3), "f"), np.ones((5, 8, 3, 3), "f"), np.ones((2, 5, 1, 1), "f")
+    with pytest.raises(ValueError, match="contiguous"):
+        conv2d.update(dy, x, dw[:, ::2], None)
+    with pytest.raises(ValueError, match="contiguous"):
+        conv2d.update(dy.repeat(2, 2), x.repeat(2, 2)[:, :, :4], dw[:, ::2], None)
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import band_plan, conv_nd, enlarge_plan, pointwise, scatter_plan, steps, threads, winograd_plan
+from . import band_plan, conv_nd, enlarge_plan, forms, pointwise, scatter_plan, steps, threads, winograd_plan
 from . import plan as planning
 from .bands import correlate_band
 from .correlate import correlate_block
@@ -46,6 +46,8 @@ def _steps(kernel: Pair, stride: Pair, pad: Pair) -> bool:
 def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
+    if forms.is_product((h, w), kernel, out, pad, groups):
+        return partial(forms.forward, relu=end.relu)
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out):
         sizes = kernel[0], n, groups, c // groups, rows, (h, w), out, pad
         return partial(winograd_plan.convolve, plan=winograd_plan.correlation(*sizes, False, end))
@@ -71,11 +73,12 @@ def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """
     if x.dtype != np.float32 or not x.size:
         return conv_nd.forward(x, w, b, y, stride, pad, dilation, group, relu, factor)
-    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group, y.shape[3], "forward"):
+    x, w, y, stride, pad, dilation = forms.laid(x, w, y, stride, pad, dilation)
+    if who := _of_few(w.shape, stride, dilation, group, y.shape[3], "forward"):
         _check(x.shape[1], w.shape, y.shape[1], group, (x.shape[0], y.shape[0]))
         return who.forward(x, conv_nd.scaled(w, factor), b, y, stride, pad, dilation, relu)
-    one = _forward(x.shape, w.shape, y.shape, tuple(stride), tuple(pad), tuple(dilation), group,
-                   End(factor is not None, b is not None, relu), threads.count())  # fmt: skip
+    end = End(factor is not None, b is not None, relu)
+    one = _forward(x.shape, w.shape, y.shape, stride, pad, dilation, group, end, threads.count())
     one(x, w, factor, b, y)
 
 
@@ -101,6 +104,8 @@ def _corners(kernel: Pair, pad: Pair, dilation: Pair, stride: Pair, image: Pair)
 def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pass:
     n, m, oh, ow = shape
     image, channels, (kernel, _) = given[2:], weights[1], _check(given[1], weights, m, groups, (n, given[0]))
+    if forms.is_product(image, kernel, (oh, ow), pad, groups):
+        return forms.backward
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         if winograd_plan.shrinks(kernel[0], n, channels, (oh, ow), image):
             from . import winograd_back
@@ -138,10 +143,11 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
     """dx[N, C, H, W] from dy[N, M, OH, OW]; pixels that no output has read get zero."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.backward(dy, w, dx, stride, pad, dilation, group)
-    if who := _of_few(w.shape, tuple(stride), tuple(dilation), group, dy.shape[3], "backward"):
+    dx, w, dy, stride, pad, dilation = forms.laid(dx, w, dy, stride, pad, dilation)
+    if who := _of_few(w.shape, stride, dilation, group, dy.shape[3], "backward"):
         _check(dx.shape[1], w.shape, dy.shape[1], group, (dx.shape[0], dy.shape[0]))
         return who.backward(dy, w, dx, stride, pad, dilation)
-    one = _backward(dy.shape, w.shape, dx.shape, tuple(stride), tuple(pad), tuple(dilation), group, threads.count())
+    one = _backward(dy.shape, w.shape, dx.shape, stride, pad, dilation, group, threads.count())
     one(dy, w, None, None, dx)
 
 
@@ -149,6 +155,8 @@ def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pai
 def _update(shape, weights, given, stride, pad, dilation, groups, biased, count) -> Pass:
     n, c, h, w = shape
     out, (kernel, rows) = given[2:], _check(c, weights, given[1], groups, (n, given[0]))
+    if forms.is_product((h, w), kernel, out, pad, groups):
+        return forms.update
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out, True, groups):
         plan = winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
         return partial(_update_by_squares, plan=plan)
@@ -177,11 +185,11 @@ def update(dy, x, dw, db, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: P
     """Adds the gradient with respect to w to dw[M, C / group, KH, KW], and the one for b to db[M] (or None)."""
     if dy.dtype != np.float32 or not dy.size:
         return conv_nd.update(dy, x, dw, db, stride, pad, dilation, group)
-    if who := _of_few(dw.shape, tuple(stride), tuple(dilation), group, dy.shape[3], "update"):
+    x, dw, dy, stride, pad, dilation = forms.laid(x, dw, dy, stride, pad, dilation)
+    if who := _of_few(dw.shape, stride, dilation, group, dy.shape[3], "update"):
         _check(x.shape[1], dw.shape, dy.shape[1], group, (x.shape[0], dy.shape[0]))
         return who.update(dy, x, dw, db, stride, pad, dilation)
-    one = _update(x.shape, dw.shape, dy.shape, tuple(stride), tuple(pad), tuple(dilation), group, db is not None,
-                  threads.count())  # fmt: skip
+    one = _update(x.shape, dw.shape, dy.shape, stride, pad, dilation, group, db is not None, threads.count())
     one(dy, x, dw, db)
 
 

@@ -119,15 +119,20 @@ def place(array: np.ndarray) -> int:
         return array.__array_interface__["data"][0]
 
 
+def shaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A contiguous array's elements in another shape, never a copy of them."""
+    if not array.flags.c_contiguous:
+        raise ValueError(f"kernels: got an array with strides {array.strides}; want a contiguous one")
+    return array.reshape(shape)
+
+
 def pack(args) -> np.ndarray:
     """The slots of a job: addresses of arrays, integers, floats as float64."""
     slots = np.empty(len(args), np.int64)
     reals = slots.view(np.float64)
     for i, arg in enumerate(args):
         if isinstance(arg, np.ndarray):
-            if not arg.flags.c_contiguous:
-                raise ValueError(f"kernels: got an array with strides {arg.strides}; want a contiguous one")
-            slots[i] = place(arg)
+            slots[i] = place(arg if arg.flags.c_contiguous else shaped(arg, arg.shape))
         elif isinstance(arg, float):
             reals[i] = arg
         else:
