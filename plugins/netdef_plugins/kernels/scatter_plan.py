@@ -14,6 +14,8 @@ Pair = tuple[int, int]
 MR = 6 if VL == 8 else 9
 # Channels of dy that are summed before products go back to memory.
 DEPTH = 512
+# Pixels of images that other ways keep in the caches: they gain the time of some products by it.
+SMALL = 32 * 1024
 # Floats of sums, at most; of products BLOCK.
 SUMS = 2 * BLOCK
 # Channels of dx that are not shared among items, and rows of an item at least, as what lies between is met twice.
@@ -56,7 +58,8 @@ def suits(kernel: Pair, stride: Pair, channels: int, rows: int, out: Pair, image
     taps, pixels, places = kernel[0] * kernel[1], out[0] * out[1], -(-image[0] // stride[0]) * -(-image[1] // stride[1])
     if taps == 1 or pixels < NR or taps * round_up(out[1], NR) > BLOCK:
         return False
-    return (1.1 * channels + 12) * rows * round_up(pixels, NR) < channels * round_up(rows, 8) * places
+    adding = 30 if stride == (1, 1) and places < SMALL else 12
+    return (1.1 * channels + adding) * rows * round_up(pixels, NR) < channels * round_up(rows, 8) * places
 
 
 def _run(rows: int, oh: int, ow: int) -> int:
