@@ -35,9 +35,18 @@ POINTS = [
     ((9, 5, 57, 64), (10, 5, 1, 1), (1, 2), (0, 0), (1, 1), 1),
     ((2, 12, 30, 70), (18, 4, 1, 1), (4, 3), (0, 0), (1, 1), 3),
 ]
+# One tap, and few channels or outputs: blocks of an image that end within a vector, and of several images, the last of
+# fewer; tiles with lines and rows that do not exist; parts of the wider side, and groups.
+THIN = [
+    ((2, 130, 45, 45), (23, 130, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((11, 11, 13, 15), (70, 11, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((3, 15, 12, 11), (42, 5, 1, 1), (1, 1), (0, 0), (1, 1), 3),
+    ((1, 34, 61, 70), (37, 34, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((2, 1, 16, 16), (1, 1, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+]
 # Updates of rows in two bands, in shares of the pixels and in one.
 BANDS = [
-    ((4, 10, 17, 16), (300, 10, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((4, 50, 17, 16), (300, 50, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((1, 5, 7, 9), (600, 5, 3, 2), (2, 2), (1, 1), (1, 1), 1),
 ]
 # Groups of few channels: planes shorter and longer than the rows in registers, rows within and over a vector's ends,
@@ -183,7 +192,7 @@ def largest(a, b) -> float:
     return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS + BANDS + FEW + LARGE + FORMS, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FEW + LARGE + FORMS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -254,7 +263,7 @@ def test_a_factor_for_each_output_comes_before_the_bias(case, dtype):
     assert largest(y, want) < (1e-5 if dtype == "f" else 1e-12)
 
 
-ANY_COUNT = [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], BANDS[0]]
+ANY_COUNT = [CASES[1], CASES[7], SQUARE[1], SQUARE[4], *POINTS[:3], *THIN[:3], BANDS[0]]
 ANY_COUNT += [FEW[i] for i in (0, 2, 4, 5, 8, 12)]
 ANY_COUNT += [case for case in FEW if case[2] == (8, 8)] + LARGE[:3] + COLUMNS
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from . import band_weights, threads
-from .band_weights import LINES, ROWS
 from .bands import HALF, Geometry
+from .dots import LINES
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, apart, round_up, scratch
 from .simd import VL
+from .thin_plan import ROWS, SUMS
 
 # Taps of all channels that a result sums over at most; channels and weights of a group that an update has at most.
 DEPTH, CHANNELS, WEIGHTS = 256, 8, 4096
@@ -55,7 +56,7 @@ def update(batch: int, groups: int, channels: int, rows: int, image: tuple[int, 
     sizes = {"batch": batch, "groups": groups, "channels": channels, "rows": rows, "across": 0, "images": images}
     g, table = _table(sizes, image, grid, tall, [], End(biased=biased))
     parts, tiles = -(-rows // ROWS), -(-(channels * g.taps + biased) // LINES)
-    kept = g.shares * groups * parts * tiles * ROWS * LINES * VL
+    kept = g.shares * groups * parts * tiles * SUMS
     return Plan(table, g.shares * groups, scratch(g.work)), groups * parts, kept
 
 

@@ -5,7 +5,18 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import band_plan, conv_nd, enlarge_plan, forms, pointwise, scatter_plan, steps, threads, winograd_plan
+from . import (
+    band_plan,
+    conv_nd,
+    enlarge_plan,
+    forms,
+    pointwise,
+    scatter_plan,
+    steps,
+    thin_plan,
+    threads,
+    winograd_plan,
+)
 from . import plan as planning
 from .bands import correlate_band
 from .correlate import correlate_block
@@ -160,6 +171,11 @@ def _update(shape, weights, given, stride, pad, dilation, groups, biased, count)
     if winograd_plan.suits(kernel, stride, dilation, n, c // groups, rows, out, True, groups):
         plan = winograd_plan.update(kernel[0], n, groups, c // groups, rows, (h, w), out, pad)
         return partial(_update_by_squares, plan=plan)
+    if thin_plan.suits(kernel, stride, pad, c // groups, rows, out[0] * out[1]):
+        from . import thin
+
+        plan = thin_plan.plan(n, groups, c // groups, rows, out[0] * out[1], biased)
+        return partial(thin.add_update, plan=plan)
     grid = Grid(*out, *stride, *_taps(kernel, pad, dilation))
     if band_plan.suits_update(c // groups, rows, grid):
         plan = band_plan.update(n, groups, c // groups, rows, (h, w), grid, biased)

@@ -77,7 +77,7 @@ def _sums(bld, rows, along, b, plane, k, masks):
     at, bk = bld.mul(loop.index, along), bld.gep(b, [bld.mul(plane, loop.index)])
     vectors = []
     for v, mask in enumerate(masks):
-        prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v) * VL)]))
+        prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v + 1) * VL - 1)]))
         vectors.append(masked_load(bld, bld.gep(bk, [ir.Constant(I64, v * VL)]), mask))
     return loop.end(multiply_add(bld, [bld.gep(row, [at]) for row in rows], vectors, loop.carried))
 
