@@ -2,7 +2,17 @@
 
 import numpy as np
 import pytest
-from netdef_plugins.kernels import conv2d, conv_nd, direct_plan, forms, pointwise, threads, winograd_back, winograd_plan
+from netdef_plugins.kernels import (
+    conv2d,
+    conv_nd,
+    direct_plan,
+    forms,
+    pointwise,
+    threads,
+    window_plan,
+    winograd_back,
+    winograd_plan,
+)
 from netdef_plugins.kernels import plan as planning
 
 # shapes of x and w, stride, pad, dilation, group
@@ -211,6 +221,31 @@ def test_winograd_stays_within_its_tolerance(case, few, monkeypatch):
     errors = [largest(a, b) for a, b in zip(run(case, *arrays), plain(case, *arrays), strict=True)]
     forget()
     assert max(errors) < (5e-6 if case[1][2] == 3 else 3e-5)
+
+
+# Windows of one image and of several, that leave the image on all sides, are broader than a vector, and end within a
+# part of the weights; rows that fill no tile; groups, and one tap.
+WINDOWS = [
+    ((1, 40, 9, 9), (21, 40, 4, 3), (1, 1), (0, 0), (1, 1), 1),
+    ((3, 6, 11, 13), (20, 3, 3, 5), (2, 3), (2, 4), (3, 1), 2),
+    ((2, 3, 8, 40), (9, 3, 2, 19), (1, 2), (1, 3), (1, 1), 1),
+    ((3, 70, 7, 9), (22, 35, 1, 1), (1, 1), (0, 0), (1, 1), 2),
+]
+
+
+@pytest.mark.parametrize("case", WINDOWS, ids=str)
+def test_many_weights_are_updated_by_windows(case, monkeypatch):
+    for name in ("thin_plan", "winograd_plan"):
+        monkeypatch.setattr(getattr(conv2d, name), "suits", lambda *sizes: False)
+    monkeypatch.setattr(window_plan, "SOME", 1)
+    forget()
+    x, w, b, dy = data(case)
+    assert (
+        conv2d._update(x.shape, w.shape, dy.shape, *case[2:], True, threads.count()).func is conv2d._update_by_windows
+    )
+    results, known = run(case, x, w, b, dy), plain(case, x, w, b, dy)
+    forget()
+    assert max(largest(a, b) for a, b in zip(results, known, strict=True)) < 5e-6
 
 
 @pytest.mark.parametrize("case", SHRINKING, ids=str)

@@ -10,7 +10,7 @@ from netdef_plugins.kernels import host
 RUN = """
 import ctypes, mmap, sys
 import numpy as np
-from netdef_plugins.kernels import conv2d, inner, lrn, norm, pool2d, rules, softmax, threads
+from netdef_plugins.kernels import conv2d, inner, lrn, norm, pool2d, rules, softmax, thin_plan, threads, window_plan
 
 libc, page, known = ctypes.CDLL(None, use_errno=True), mmap.PAGESIZE, []
 rng = np.random.default_rng(0)
@@ -43,6 +43,10 @@ def convolve(x, w, pad, stride, group):
     conv2d.backward(y, taps, dx, *how)
     conv2d.update(y, images, dw, db, *how)
     return y, dx, dw, db
+
+def many(*case):
+    window_plan.SOME, thin_plan.FEW = 1, 0
+    return convolve(*case)
 
 def pool(x, kernel, stride, pad):
     shape = [-(-(x[2 + i] + 2 * pad[i] - kernel[i]) // stride[i]) + 1 for i in range(2)]
@@ -96,6 +100,10 @@ CASES = {
         ("convolve", (2, 6, 41, 29), (4, 3, 13, 12), 4, 8, 2), ("convolve", (3, 3, 40, 43), (5, 3, 11, 11), 2, 4, 1),
         ("convolve", (1, 5, 14, 14), (5, 1, 5, 5), 2, 2, 5), ("convolve", (9, 33, 12, 13), (34, 33, 5, 5), 0, 1, 1),
         ("convolve", (1, 3, 25, 23), (17, 3, 3, 3), 1, 1, 1), ("convolve", (2, 2, 47, 30), (30, 2, 7, 5), 3, 3, 1),
+    ],
+    "few pixels": [
+        ("many", (1, 9, 12, 11), (21, 9, 4, 5), 0, 1, 1), ("many", (3, 6, 9, 10), (10, 3, 4, 3), 2, 2, 2),
+        ("many", (2, 35, 7, 9), (19, 35, 1, 1), 0, 1, 1), ("many", (1, 2, 5, 40), (5, 2, 2, 18), 1, 1, 1),
     ],
     "odd poolings": [
         ("pool", (2, 3, 7, 5), (3, 3), (2, 2), (0, 0)), ("pool", (1, 3, 9, 66), (2, 3), (4, 4), (0, 1)),

@@ -15,6 +15,7 @@ from . import (
     steps,
     thin_plan,
     threads,
+    window_plan,
     winograd_plan,
 )
 from . import plan as planning
@@ -176,6 +177,9 @@ def _update(shape, weights, given, stride, pad, dilation, groups, biased, count)
 
         plan = thin_plan.plan(n, groups, c // groups, rows, out[0] * out[1], biased)
         return partial(thin.add_update, plan=plan)
+    if window_plan.suits(kernel, stride, pad, dilation, n, c // groups, rows, out):
+        sizes = n, groups, c // groups, rows, (h, w), out, kernel, stride, pad, dilation, count
+        return partial(_update_by_windows, plan=window_plan.plan(*sizes))
     grid = Grid(*out, *stride, *_taps(kernel, pad, dilation))
     if band_plan.suits_update(c // groups, rows, grid):
         plan = band_plan.update(n, groups, c // groups, rows, (h, w), grid, biased)
@@ -185,6 +189,13 @@ def _update(shape, weights, given, stride, pad, dilation, groups, biased, count)
 
 def _update_by_squares(dy, x, dw, db, plan) -> None:
     winograd_plan.add_update(dy, x, dw, *plan)
+    add_bias(dy, db)
+
+
+def _update_by_windows(dy, x, dw, db, plan) -> None:
+    from . import windows
+
+    windows.add_update(dy, x, dw, plan)
     add_bias(dy, db)
 
 
