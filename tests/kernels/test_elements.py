@@ -285,4 +285,4 @@ def test_a_job_knows_where_its_arrays_are(size, writable):
     whole = np.zeros(8)
     part = whole[3 : 3 + size]
     part.flags.writeable = writable
-    assert list(native.pack((part, None, 7))) == [part.ctypes.data, 0, 7]
+    assert np.frombuffer(native.pack((part, None, 7)), np.int64).tolist() == [part.ctypes.data, 0, 7]

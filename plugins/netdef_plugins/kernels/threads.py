@@ -23,7 +23,7 @@ class Pool:
         self.where = native.place(self.block)
         serve, launch = pool.compiled()
         self.serve = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(serve)
-        self.launch = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(launch)
+        self.launch = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64)(launch)
         self.asleep = [False] * count
         self.call: Callable[[], object] | None = None
         self.doors = [threading.Semaphore(0) for _ in range(count)]
@@ -47,10 +47,10 @@ class Pool:
                 self.asleep[thread] = False
                 self.doors[thread].release()
 
-    def run(self, function: int, job: np.ndarray, items: int) -> None:
+    def run(self, function: int, job: bytes, items: int) -> None:
         with self.lock:
             self._wake(items)
-            self.launch(self.where, function, native.place(job), items)
+            self.launch(self.where, function, job, items)
 
     def together(self, work: Callable[[], object], aid: Callable[[], object]) -> None:
         """Calls work here and aid in the other threads, if they come before the first of these calls has returned."""
