@@ -71,13 +71,22 @@ def put_row(bld, sums, ends, row, c, plane, rows, masks):
         masked_store(bld, bld.gep(out, [ir.Constant(I64, v * VL)]), value, mask)
 
 
-def _sums(bld, rows, along, b, plane, k, masks):
-    """The products of rows of weights, `along` floats apart, with the pixels at b, whose next are fetched ahead."""
+def _fetch(bld, far, piece, pieces, plane):
+    """Asks for what NR pixels of a later run are read from, row after row: memory is slow to jump between rows."""
+    row, place = bld.udiv(piece, pieces), bld.urem(piece, pieces)
+    source = bld.gep(far, [bld.add(bld.mul(row, plane), bld.mul(place, ir.Constant(I64, NR)))])
+    for v in range(NV):
+        prefetch(bld, bld.gep(source, [ir.Constant(I64, v * VL)]), near=2)
+
+
+def _sums(bld, rows, along, b, plane, k, masks, fetch):
+    """The products of rows of weights, `along` floats apart, with the pixels at b, whose next come nearer."""
     loop = Loop(bld, k, zeros(MR * len(masks)))
+    fetch(loop.index)
     at, bk = bld.mul(loop.index, along), bld.gep(b, [bld.mul(plane, loop.index)])
     vectors = []
     for v, mask in enumerate(masks):
-        prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v + 1) * VL - 1)]))
+        prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v + 1) * VL - 1)]))  # no line is missed in between
         vectors.append(masked_load(bld, bld.gep(bk, [ir.Constant(I64, v * VL)]), mask))
     return loop.end(multiply_add(bld, [bld.gep(row, [at]) for row in rows], vectors, loop.carried))
 
@@ -92,29 +101,37 @@ def row_places(bld, p, across, rows, count):
     return found
 
 
-def _make(nv, whole):
+def _make(nv, whole, ahead=False):
     @intrinsic
-    def tile(typingctx, w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n):
+    def tile(
+        typingctx, w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n, far, begun, pieces
+    ):
         """C[rows, n] = W B and what becomes of it: the rows of W `across` floats apart, its columns `along`, the rows
-        of B and C `plane`.
+        of B and C `plane`. If ahead, meanwhile k pieces of the rows from `far` on come nearer, from piece `begun` on,
+        of which a row has so many.
 
         rows is at most MR and n at most nv * VL, and just that if whole.
         """
 
         def codegen(context, bld, signature, args):
-            w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n = args
+            w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n, far, begun, pieces = args
             all_lanes, masks = ir.Constant(I64, VL), []
             for v in range(nv):
                 masks.append(first_lanes(bld, all_lanes if whole else bld.sub(n, ir.Constant(I64, v * VL))))
             known = ir.Constant(I64, MR) if whole else rows
-            sums = _sums(bld, row_places(bld, w, across, known, MR), along, b, plane, k, masks)
+
+            def fetch(i):
+                if ahead:
+                    _fetch(bld, far, bld.add(begun, i), pieces, plane)
+
+            sums = _sums(bld, row_places(bld, w, across, known, MR), along, b, plane, k, masks, fetch)
             ends = factor, truth(bld, scaled), bias, truth(bld, biased), truth(bld, relu)
             for i in range(MR):
                 put_row(bld, sums[i * nv : (i + 1) * nv], ends, ir.Constant(I64, i), c, plane, known, masks)
             return context.get_dummy_value()
 
         p, i = pointer, types.intp
-        return types.void(p, i, i, p, i, i, p, p, i, p, i, i, i, i), codegen
+        return types.void(p, i, i, p, i, i, p, p, i, p, i, i, i, i, p, i, i), codegen
 
     return tile
 
@@ -124,24 +141,29 @@ def truth(bld, flag):
 
 
 whole_tile, edge_tile, thin_tile = _make(NV, True), _make(NV, False), _make(1, False)
+first_tile = _make(NV, False, True)
 
 
 @helper
 def multiply_block(g, x, w, factor, bias, y, tile0, end, first, last):
-    """The pixels first .. last - 1 of an image meet the tiles of rows tile0 .. end - 1."""
-    k = g.channels
+    """The pixels first .. last - 1 of an image meet the tiles of rows tile0 .. end - 1; the first of these brings the
+    next run nearer."""
+    k, s, r, d, e = g.channels, g.scaled, g.relu, g.across, g.along
     for run in range(first, last, g.run):
+        far, pieces = shift(x, run + g.run), g.run // NR
         for m in range(tile0, end):
             row, rows = m * MR, min(MR, g.rows - m * MR)
-            a, f, b = shift(w, row * g.across), shift(factor, row), shift(bias, row)
+            a, f, b = shift(w, row * d), shift(factor, row), shift(bias, row)
             for q in range(run, min(run + g.run, last), NR):
-                n, source, out = min(NR, last - q), shift(x, q), shift(y, row * g.plane + q)
-                if n == NR and rows == MR:
-                    whole_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                n, source, out, begun = min(NR, last - q), shift(x, q), shift(y, row * g.plane + q), (q - run) // NR * k
+                if m == tile0 and run + g.run < last:
+                    first_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
+                elif n == NR and rows == MR:
+                    whole_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
                 elif n > VL:
-                    edge_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                    edge_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
                 else:
-                    thin_tile(a, g.across, g.along, source, g.plane, k, out, f, g.scaled, b, g.biased, g.relu, rows, n)
+                    thin_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
 
 
 @task
