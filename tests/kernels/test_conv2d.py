@@ -59,6 +59,12 @@ BANDS = [
     ((4, 50, 17, 16), (300, 50, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((1, 5, 7, 9), (600, 5, 3, 2), (2, 2), (1, 1), (1, 1), 1),
 ]
+# Rows of taps so far apart that bands copy pixels for each: more and less than the rows of a band, and with a stride.
+FAR = [
+    ((1, 19, 90, 33), (13, 19, 3, 3), (1, 1), (32, 12), (32, 12), 1),
+    ((2, 8, 41, 40), (5, 8, 3, 3), (3, 1), (9, 2), (10, 3), 1),
+    ((2, 6, 40, 50), (4, 3, 2, 3), (2, 2), (7, 1), (14, 1), 2),
+]
 # Groups of few channels: planes shorter and longer than the rows in registers, rows within and over a vector's ends,
 # and two planes in a vector, the last of an odd number by itself; an update meets two outputs at once, if in pairs.
 FEW = [
@@ -202,7 +208,7 @@ def largest(a, b) -> float:
     return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FEW + LARGE + FORMS, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FAR + FEW + LARGE + FORMS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)

@@ -44,6 +44,15 @@ def convolve(x, w, pad, stride, group):
     conv2d.update(y, images, dw, db, *how)
     return y, dx, dw, db
 
+def dilated(x, w, pad, dilation):
+    shape = [x[2 + i] + 2 * pad - dilation * (w[2 + i] - 1) for i in range(2)]
+    images, taps, y, dx, dw = full(*x), full(*w), empty((x[0], w[0], *shape)), empty(x), full(*w)
+    how = (1, 1), (pad, pad), (dilation, dilation), 1
+    conv2d.forward(images, taps, None, y, *how)
+    conv2d.backward(y, taps, dx, *how)
+    conv2d.update(y, images, dw, full(w[0]), *how)
+    return y, dx, dw
+
 def many(*case):
     window_plan.SOME, thin_plan.FEW = 1, 0
     return convolve(*case)
@@ -105,6 +114,7 @@ CASES = {
         ("many", (1, 9, 12, 11), (21, 9, 4, 5), 0, 1, 1), ("many", (3, 6, 9, 10), (10, 3, 4, 3), 2, 2, 2),
         ("many", (2, 35, 7, 9), (19, 35, 1, 1), 0, 1, 1), ("many", (1, 2, 5, 40), (5, 2, 2, 18), 1, 1, 1),
     ],
+    "far taps": [("dilated", (1, 11, 60, 33), (13, 11, 3, 3), 16, 16), ("dilated", (2, 3, 20, 19), (4, 3, 3, 2), 5, 6)],
     "odd poolings": [
         ("pool", (2, 3, 7, 5), (3, 3), (2, 2), (0, 0)), ("pool", (1, 3, 9, 66), (2, 3), (4, 4), (0, 1)),
         ("pool", (1, 2, 10, 40), (3, 2), (2, 3), (1, 0)), ("pool", (3, 1, 13, 35), (3, 3), (1, 1), (1, 1)),

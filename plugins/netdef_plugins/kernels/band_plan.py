@@ -8,6 +8,7 @@ from .dots import LINES
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, apart, round_up, scratch
 from .simd import VL
 from .thin_plan import ROWS, SUMS
+from .tile import NR
 
 # Taps of all channels that a result sums over at most; channels and weights of a group that an update has at most.
 DEPTH, CHANNELS, WEIGHTS = 256, 8, 4096
@@ -29,8 +30,11 @@ def suits(channels: int, rows: int, grid: Grid) -> bool:
 
 
 def suits_update(channels: int, rows: int, grid: Grid) -> bool:
-    """Whether an update gains by bands: dy is read as it lies, but each weight is summed in every lane."""
-    few = channels <= CHANNELS and channels * len(grid.dh) * rows <= WEIGHTS
+    """Whether an update gains by bands: dy is read as it lies, but pixels are copied; tiles of rows of dy may be less
+    full otherwise."""
+    full = round_up(rows, VL if rows <= VL else NR)
+    few = channels <= CHANNELS or (len(grid.dh) > 1 and channels <= 3 * CHANNELS and 5 * rows < 4 * full)
+    few = few and channels * len(grid.dh) * rows <= WEIGHTS
     return few and grid.qh * grid.qw >= max(2 * VL, 8 * channels)
 
 
@@ -70,31 +74,35 @@ def add_update(dy, x, dw, db, plan: tuple[Plan, int, int]) -> None:
 
 def _tall(grid: Grid, channels: int, most: int, copied: int) -> int:
     """Rows of results in a band: at most `most`, and no more than make `copied` floats of copies; bands are alike."""
-    while most > 1 and _layout(grid, channels, most)[2]["step"] > copied:
+    while most > 1 and _layout(grid, channels, most)[3]["step"] > copied:
         most -= 1
     return -(-grid.qh // -(-grid.qh // most))
 
 
-def _layout(grid: Grid, channels: int, tall: int) -> tuple[list[int], list[int], dict[str, int]]:
-    """The columns of taps, where the line of each tap of each channel begins in the copies, and the copies' sizes; the
-    last line is that of ones."""
-    columns, top = sorted(set(grid.dw)), min(grid.dh)
-    below = [h - top for h in grid.dh]
-    phases, deep = min(grid.sh, max(below) + 1), tall + max(below) // grid.sh
-    size = phases * deep * grid.qw
+def _layout(grid: Grid, channels: int, tall: int) -> tuple[list[int], list[int], list[int], dict[str, int]]:
+    """The columns of taps, how far down each phase of rows begins, where the line of each tap of each channel begins in
+    the copies, and the copies' sizes; the last line is that of ones."""
+    columns, top, rows = sorted(set(grid.dw)), min(grid.dh), sorted(set(grid.dh))
+    phases = min(grid.sh, rows[-1] - top + 1)
+    downs, deep = [top + phase for phase in range(phases)], tall + (rows[-1] - top) // grid.sh
+    if len(rows) * tall < phases * deep:
+        downs, deep = rows, tall
+        place = {h: i * tall for i, h in enumerate(rows)}
+    else:
+        place = {h: (h - top) % grid.sh * deep + (h - top) // grid.sh for h in rows}
+    size = len(downs) * deep * grid.qw
+    taps = list(zip(grid.dh, grid.dw, strict=True))
     lines = [
-        (c * len(columns) + columns.index(w)) * size + (h % grid.sh * deep + h // grid.sh) * grid.qw
-        for c in range(channels)
-        for h, w in zip(below, grid.dw, strict=True)
+        (c * len(columns) + columns.index(w)) * size + place[h] * grid.qw for c in range(channels) for h, w in taps
     ]
     ones = channels * len(columns) * size
     step = round_up(ones + tall * grid.qw + VL, VL)
-    return columns, [*lines, ones], {"columns": len(columns), "top": top, "phases": phases, "deep": deep, "step": step}
+    return columns, downs, [*lines, ones], {"columns": len(columns), "phases": len(downs), "deep": deep, "step": step}
 
 
 def _table(sizes: dict[str, int], image: tuple[int, int], grid: Grid, tall: int, at: list[int],
            end: End) -> tuple[Geometry, np.ndarray]:  # fmt: skip
-    columns, lines, found = _layout(grid, sizes["channels"], tall)
+    columns, downs, lines, found = _layout(grid, sizes["channels"], tall)
     parts = -(-grid.qh // tall)
     blocks = -(-sizes["batch"] // sizes["images"]) * parts
     g = Geometry(
@@ -102,4 +110,4 @@ def _table(sizes: dict[str, int], image: tuple[int, int], grid: Grid, tall: int,
         sw=grid.sw, tall=tall, bands=parts, shares=min(blocks, -(-SHARES // sizes["groups"])),
         work=apart(sizes["images"] * found["step"] + VL), **end._asdict(),
     )  # fmt: skip
-    return g, np.array([*g, *columns, *at, *lines, *lines[-1:] * LINES], np.int64)
+    return g, np.array([*g, *columns, *downs, *at, *lines, *lines[-1:] * LINES], np.int64)

@@ -15,7 +15,8 @@ def sum_bands(job, item, thread):
     x, dy, kept, work, table = unpack(job, "aaaan")
     g = geometry(table)
     columns, depth, plane = shift(table, len(g)), g.channels * g.taps, g.qh * g.qw
-    lines, share, group = shift(columns, g.columns), item // g.groups, item % g.groups
+    downs, share, group = shift(columns, g.columns), item // g.groups, item % g.groups
+    lines = shift(downs, g.phases)
     tiles, copies = (depth + g.biased + LINES - 1) // LINES, shift(work, thread * g.work)
     sums = shift(kept, item * ((g.rows + ROWS - 1) // ROWS) * tiles * SUMS)
     blocks = (g.batch + g.images - 1) // g.images * g.bands
@@ -26,7 +27,7 @@ def sum_bands(job, item, thread):
         for i in range(count):
             mine = shift(copies, i * g.step)
             source = ((image + i) * g.groups + group) * g.channels * g.height * g.width
-            lay(g, shift(x, source), first, columns, mine)
+            lay(g, shift(x, source), first, columns, downs, mine)
             if g.biased:
                 clear(shift(mine, lines[depth]), size, ONE)
         for m in range(0, g.rows, ROWS):

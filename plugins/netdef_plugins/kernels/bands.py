@@ -15,8 +15,9 @@ from .tile import MR, NV, Loop, multiply_add, zeros
 
 
 class Geometry(NamedTuple):
-    """What an item needs to know. In memory follow the columns of taps, in a pass where the taps of each channel lie in
-    the weights, and where their lines begin in the copies, the last of which, where an update is biased, holds ones."""
+    """What an item needs to know. In memory follow the columns of taps, how far down each phase begins, in a pass where
+    the taps of each channel lie in the weights, and where their lines begin in the copies, the last of which, where an
+    update is biased, holds ones."""
 
     batch: int
     groups: int
@@ -25,8 +26,7 @@ class Geometry(NamedTuple):
     across: int  # in the weights, from a row to the next
     images: int  # copied at a time
     columns: int
-    top: int  # the first tap's offset down
-    phases: int  # of the stride down, by which copied rows are sorted
+    phases: int  # in which copied rows are sorted: by the stride down, or by the taps where these are far apart
     deep: int  # rows copied of each
     step: int  # floats of an image's copies
     height: int
@@ -73,12 +73,12 @@ def blank(dst, first, last, size):
 
 
 @helper
-def lay(g, x, first, columns, copies):
+def lay(g, x, first, columns, downs, copies):
     """copies[channel, column of taps, phase, row, qw] of one group of an image: the pixels that the results from row
     `first` on meet, zeros beside the image."""
     apart = g.phases * g.deep * g.qw
     for phase in range(g.phases):
-        h = first * g.sh + phase + g.top
+        h = first * g.sh + downs[phase]
         begin, end = max(0, (g.sh - 1 - h) // g.sh), min(g.deep, (g.height - h + g.sh - 1) // g.sh)
         for c in range(g.channels):
             source = shift(x, (c * g.height + h + begin * g.sh) * g.width)
@@ -146,10 +146,11 @@ def correlate_band(job, item, thread):
     x, w, factor, bias, y, work, table = unpack(job, "aaaaaan")
     g = geometry(table)
     columns, depth, plane = shift(table, len(g)), g.channels * g.taps, g.qh * g.qw
-    at, copies = shift(columns, g.columns), shift(work, thread * g.work)
+    downs, copies = shift(columns, g.columns), shift(work, thread * g.work)
+    at = shift(downs, g.phases)
     image, first = item // g.bands, item % g.bands * g.tall
     row0 = image % g.groups * g.rows
-    lay(g, shift(x, image * g.channels * g.height * g.width), first, columns, copies)
+    lay(g, shift(x, image * g.channels * g.height * g.width), first, columns, downs, copies)
     y, size = shift(y, image * g.rows * plane + first * g.qw), min(g.tall, g.qh - first) * g.qw
     for m in range(0, g.rows, MR):
         taps, f, b = shift(w, row0 * depth + m * g.across), shift(factor, row0 + m), shift(bias, row0 + m)
