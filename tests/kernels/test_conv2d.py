@@ -65,6 +65,13 @@ FAR = [
     ((2, 8, 41, 40), (5, 8, 3, 3), (3, 1), (9, 2), (10, 3), 1),
     ((2, 6, 40, 50), (4, 3, 2, 3), (2, 2), (7, 1), (14, 1), 2),
 ]
+# Few outputs of many channels: a pass forward by all taps of a pixel, and an update by copies of dy; what leaves the
+# image on all sides, and not; groups, and more than one run of rows.
+OUTPUTS = [
+    ((2, 130, 12, 90), (2, 130, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((1, 200, 70, 70), (3, 200, 5, 2), (1, 1), (2, 0), (1, 2), 1),
+    ((3, 320, 13, 40), (4, 160, 2, 3), (1, 1), (0, 2), (2, 1), 2),
+]
 # Groups of few channels: planes shorter and longer than the rows in registers, rows within and over a vector's ends,
 # and two planes in a vector, the last of an odd number by itself; an update meets two outputs at once, if in pairs.
 FEW = [
@@ -208,7 +215,7 @@ def largest(a, b) -> float:
     return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FAR + FEW + LARGE + FORMS, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FAR + OUTPUTS + FEW + LARGE + FORMS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -275,7 +282,7 @@ def test_gradients_are_spread_whatever_the_thread_count(case, monkeypatch):
 
 
 WINOGRADS = [((2, 70, 24, 24), (64, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1), SQUARE[4]]
-ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3], FEW[1], FEW[6], *COLUMNS[:4], *WHOLE]
+ENDS = [CASES[0], CASES[3], CASES[5], *WINOGRADS, *POINTS[:3], FEW[1], FEW[6], *OUTPUTS, *COLUMNS[:4], *WHOLE]
 
 
 @pytest.mark.parametrize("case", ENDS, ids=str)

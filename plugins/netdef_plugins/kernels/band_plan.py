@@ -8,9 +8,10 @@ from .dots import LINES
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Grid, Plan, apart, round_up, scratch
 from .simd import VL
 from .thin_plan import ROWS, SUMS
-from .tile import NR
+from .tile import MR, NR
 
-# Taps of all channels that a result sums over at most; channels and weights of a group that an update has at most.
+# Taps of all channels that a result sums over at most, and four times as many where there is one tile of rows; channels
+# and weights of a group that an update has at most.
 DEPTH, CHANNELS, WEIGHTS = 256, 8, 4096
 # Floats of copies that leave room in a second-level cache of 1 MB; an update keeps its sums there too. The larger a
 # band, the longer are the rows in which results are written.
@@ -25,7 +26,8 @@ RESULTS, SHARES = 4096, 8
 def suits(channels: int, rows: int, grid: Grid) -> bool:
     """Whether a pass gains by bands: results leave the registers for good, but pixels are copied for each column, and
     those around a band twice. Where there is one tap, lanes that small images leave empty cost more."""
-    copied, few = channels * len(set(grid.dw)) * grid.qw, channels * len(grid.dh) <= DEPTH or rows <= HALF
+    copied, depth = channels * len(set(grid.dw)) * grid.qw, channels * len(grid.dh)
+    few = depth <= (DEPTH if rows > MR else 4 * DEPTH) or rows <= HALF
     return few and len(grid.dh) > 1 and grid.qh * grid.qw >= 2 * VL and 8 * copied <= COPIED
 
 

@@ -9,6 +9,7 @@ from . import (
     band_plan,
     conv_nd,
     enlarge_plan,
+    few_plan,
     forms,
     pointwise,
     scatter_plan,
@@ -73,6 +74,11 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
     if band_plan.suits(c // groups, rows, grid):
         plan = band_plan.correlation(n, groups, c // groups, rows, (h, w), grid, c // groups * taps, taps, end)
         return partial(correlate, task=correlate_band, plan=plan)
+    if few_plan.suits(kernel, stride, pad, dilation, c // groups, rows, (h, w), out):
+        from . import few
+
+        plan = few_plan.forward(n, groups, c // groups, rows, (h, w), out, kernel, pad, dilation, count)
+        return partial(few.forward, groups=groups, relu=end.relu, plan=plan)
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, c // groups * taps, taps, end)
     return partial(correlate, task=correlate_block, plan=plan)
 
@@ -184,6 +190,11 @@ def _update(shape, weights, given, stride, pad, dilation, groups, biased, count)
     if band_plan.suits_update(c // groups, rows, grid):
         plan = band_plan.update(n, groups, c // groups, rows, (h, w), grid, biased)
         return partial(band_plan.add_update, plan=plan)
+    if few_plan.suits_update(kernel, stride, c // groups, rows, h * w):
+        from . import few
+
+        plan = few_plan.update(n, groups, c // groups, rows * kernel[0] * kernel[1], h * w)
+        return partial(few.update, pad=pad, dilation=dilation, plan=plan)
     return partial(_update_by_pixels, plan=planning.update(n, groups, c // groups, rows, (h, w), grid, biased))
 
 
