@@ -261,6 +261,18 @@ def test_many_weights_are_updated_by_windows(case, monkeypatch):
     assert max(largest(a, b) for a, b in zip(results, known, strict=True)) < 5e-6
 
 
+def test_gradients_of_many_weights_read_them_as_they_lie(monkeypatch):
+    case = ((3, 33, 5, 7), (40, 33, 1, 1), (1, 1), (0, 0), (1, 1), 1)
+    monkeypatch.setattr(window_plan, "MANY", 1)
+    forget()
+    x, w, b, dy = data(case)
+    chosen = conv2d._backward(dy.shape, w.shape, x.shape, *case[2:], threads.count())
+    results, known = run(case, x, w, b, dy), plain(case, x, w, b, dy)
+    forget()
+    assert chosen is forms.backward_along
+    assert max(largest(a, b) for a, b in zip(results, known, strict=True)) < 5e-6
+
+
 @pytest.mark.parametrize("case", SHRINKING, ids=str)
 def test_gradients_are_spread_whatever_the_thread_count(case, monkeypatch):
     """Images with nothing but infinity beside them, in items of several images and of one."""

@@ -124,6 +124,8 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
     image, channels, (kernel, _) = given[2:], weights[1], _check(given[1], weights, m, groups, (n, given[0]))
     if forms.is_product(image, kernel, (oh, ow), pad, groups):
         return forms.backward
+    if forms.reads_along(kernel, stride, pad, groups, m * channels, n * oh * ow):
+        return forms.backward_along
     if winograd_plan.suits(kernel, stride, dilation, n, m // groups, channels, image):
         if winograd_plan.shrinks(kernel[0], n, channels, (oh, ow), image):
             from . import winograd_back

@@ -1,11 +1,13 @@
 """Convolutions that are simpler ones in disguise: of columns of pixels, which are rows as they lie in memory, and with
-kernels that meet whole images, which are products of the batch with a matrix."""
+kernels that meet whole images, or one pixel at a time, which are products with a matrix."""
 
 import math
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import norm, products
+import numpy as np
+
+from . import norm, products, window_plan
 from .native import shaped
 
 Pair = tuple[int, int]
@@ -62,6 +64,22 @@ def forward(x, w, factor, bias, y, relu) -> None:
 def backward(dy, w, factor, bias, dx) -> None:
     """dx[N, ...] = dy[N, M] w[M, ...]."""
     products.multiply(_rows(dy), _rows(w), _rows(dx))
+
+
+def reads_along(kernel: Pair, stride: Pair, pad: Pair, groups: int, weights: int, pixels: int) -> bool:
+    """Whether a gradient of so many pixels in all gains by reading rows of weights, which do not stay in a cache, as
+    they lie, though pixels are turned for it: memory is slow to jump between rows."""
+    plain = kernel == stride == (1, 1) and pad == (0, 0) and groups == 1
+    return plain and weights >= window_plan.MANY and window_plan.LEAST <= pixels <= window_plan.MOST
+
+
+def backward_along(dy, w, factor, bias, dx) -> None:
+    """dx[N, C, ...] = w[M, C, 1, 1]^T dy[N, M, ...]."""
+    (n, m), c, pixels = dy.shape[:2], dx.shape[1], math.prod(dy.shape[2:])
+    rows = np.ascontiguousarray(shaped(dy, (n, m, pixels)).swapaxes(1, 2))
+    found = np.empty((n * pixels, c), np.float32)
+    products.multiply(shaped(rows, (n * pixels, m)), shaped(w, (m, c)), found)
+    shaped(dx, (n, c, pixels))[...] = shaped(found, (n, pixels, c)).swapaxes(1, 2)
 
 
 def update(dy, x, dw, db) -> None:

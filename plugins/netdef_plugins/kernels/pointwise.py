@@ -17,6 +17,8 @@ from .tile import MR, NR, NV, Loop, multiply_add, prefetch, zeros
 
 # Floats of the input that all rows meet before the next are read: they stay in a second-level cache.
 RUN = 32 * 1024
+# Weights that no second-level cache holds, and pixels of images that are cut into many runs then.
+MANY, LARGE = 1024 * 1024, 1024
 pointer = types.CPointer(types.float32)
 
 
@@ -196,9 +198,10 @@ def multiply_image(job, item, thread):
 
 def pays(batch: int, channels: int, rows: int, plane: int) -> bool:
     """Whether the lanes wasted at the images' ends cost less than packing weights and pixels, in lanes measured on one
-    core."""
+    core; and all weights are not read from afar again and again, as each run of a large image meets them."""
     wasted = batch * (round_up(plane, VL) - plane)
-    return wasted * channels * rows <= 24 * channels * rows + batch * (6 * plane + 13 * NR) * (channels + rows)
+    cheap = wasted * channels * rows <= 24 * channels * rows + batch * (6 * plane + 13 * NR) * (channels + rows)
+    return cheap and (channels * rows < MANY or plane < LARGE)
 
 
 def suits(kernel, pad, stride, batch: int, channels: int, rows: int, out: tuple[int, int]) -> bool:
