@@ -195,7 +195,7 @@ def _update(shape, weights, given, stride, pad, dilation, groups, biased, count)
     if few_plan.suits_update(kernel, stride, c // groups, rows, h * w):
         from . import few
 
-        plan = few_plan.update(n, groups, c // groups, rows * kernel[0] * kernel[1], h * w)
+        plan = few_plan.update(groups, c // groups, rows * kernel[0] * kernel[1], h * w)
         return partial(few.update, pad=pad, dilation=dilation, plan=plan)
     return partial(_update_by_pixels, plan=planning.update(n, groups, c // groups, rows, (h, w), grid, biased))
 

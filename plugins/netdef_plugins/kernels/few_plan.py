@@ -34,6 +34,6 @@ def suits_update(kernel: Pair, stride: Pair, channels: int, rows: int, plane: in
     return stride == (1, 1) and few and plane >= LEAST
 
 
-def update(batch: int, groups: int, channels: int, rows: int, plane: int) -> tuple[Plan, int, int, int]:
-    """The plan of an update of so many rows of copies."""
-    return thin_plan.plan(batch, groups, channels, rows, plane, False)
+def update(groups: int, channels: int, rows: int, plane: int) -> tuple[Plan, int, int, int]:
+    """The plan of an update of so many rows of copies, by an image."""
+    return thin_plan.plan(1, groups, channels, rows, plane, False)
