@@ -10,6 +10,8 @@ from .simd import I32, I64, VECTOR, VL, fma_function, splat_value, vector_at
 # are enough of them to hide the latency of the fused multiply-add.
 MR, NV = (6, 2) if VL == 8 else (8, 2)
 NR = NV * VL
+# Rows of a panel that are asked for before they are met: where multiply-adds are quick, the second cache is too slow.
+AHEAD = 16
 pointer = types.CPointer(types.float32)
 
 
@@ -132,6 +134,8 @@ def _make_gathered(nv, place):
             bases = [bld.gep(x, [bld.load(bld.gep(rows, [ir.Constant(I64, i)]))]) for i in range(MR)]
             loop = Loop(bld, k, zeros(MR * nv))
             offset, bk = bld.load(bld.gep(at, [loop.index])), place(bld, b, lines, loop.index)
+            for v in range(nv):
+                prefetch(bld, bld.gep(bk, [ir.Constant(I64, AHEAD * NR + v * VL)]))
             vectors = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(nv)]
             sums = loop.end(multiply_add(bld, [bld.gep(p, [offset]) for p in bases], vectors, loop.carried))
             put(bld, sums, c, ir.Constant(I64, NR), nv, accumulate)
