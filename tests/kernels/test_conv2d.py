@@ -65,6 +65,13 @@ FAR = [
     ((2, 8, 41, 40), (5, 8, 3, 3), (3, 1), (9, 2), (10, 3), 1),
     ((2, 6, 40, 50), (4, 3, 2, 3), (2, 2), (7, 1), (14, 1), 2),
 ]
+# Pixels enough for weights to be packed: rows that fill no tile, channels met in several turns, groups, and strides
+# whose corners see unlike taps, or none.
+PACKED = [
+    ((3, 70, 25, 23), (21, 70, 4, 4), (1, 1), (2, 1), (1, 1), 1),
+    ((2, 170, 31, 30), (38, 85, 3, 3), (2, 2), (1, 1), (1, 1), 2),
+    ((2, 70, 64, 47), (90, 70, 3, 3), (2, 2), (0, 2), (2, 2), 1),
+]
 # Few outputs of many channels: a pass forward by all taps of a pixel, and an update by copies of dy; what leaves the
 # image on all sides, and not; groups, and more than one run of rows.
 OUTPUTS = [
@@ -215,7 +222,7 @@ def largest(a, b) -> float:
     return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FAR + OUTPUTS + FEW + LARGE + FORMS, ids=str)
+@pytest.mark.parametrize("case", CASES + POINTS + THIN + BANDS + FAR + PACKED + OUTPUTS + FEW + LARGE + FORMS, ids=str)
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_matches_the_sum_over_taps(case, dtype):
     arrays = data(case, dtype)
@@ -349,6 +356,21 @@ def test_packing_or_not_gives_the_same_numbers(case, monkeypatch):
         monkeypatch.setattr(pointwise, "pays", lambda *sizes, choice=choice: choice)
         forget()
         results.append(run(case, *data(case), relu=True))
+    forget()
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", PACKED, ids=str)
+def test_weights_packed_or_not_give_the_same_numbers(case, monkeypatch):
+    results, real, ran = [], threads.run, []
+    monkeypatch.setattr(threads, "run", lambda task, *rest, **how: (ran.append(task), real(task, *rest, **how)))
+    for pixels in (1, 1 << 40):
+        monkeypatch.setattr(planning, "PIXELS", pixels)
+        forget()
+        results.append(run(case, *data(case), relu=True))
+        assert ran.count(conv2d.pack_weights) == (2 if pixels == 1 else 0)
+        ran.clear()
     forget()
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -110,6 +110,10 @@ CASES = {
         ("convolve", (1, 5, 14, 14), (5, 1, 5, 5), 2, 2, 5), ("convolve", (9, 33, 12, 13), (34, 33, 5, 5), 0, 1, 1),
         ("convolve", (1, 3, 25, 23), (17, 3, 3, 3), 1, 1, 1), ("convolve", (2, 2, 47, 30), (30, 2, 7, 5), 3, 3, 1),
     ],
+    "packed weights": [
+        ("convolve", (2, 70, 25, 23), (21, 70, 4, 4), 1, 1, 1), ("convolve", (2, 38, 31, 30), (19, 38, 3, 3), 1, 2, 1),
+        ("convolve", (2, 42, 43, 40), (38, 21, 3, 3), 0, 2, 2), ("convolve", (1, 21, 64, 67), (37, 21, 2, 2), 0, 3, 1),
+    ],
     "few outputs": [
         ("convolve", (1, 130, 9, 70), (2, 130, 3, 3), 1, 1, 1), ("convolve", (2, 96, 70, 69), (3, 96, 2, 4), 0, 1, 1),
     ],
@@ -147,7 +151,7 @@ def test_kernels_stay_within_their_arrays_and_read_nothing_that_was_not_written(
     check(name)
 
 
-@pytest.mark.parametrize("name", ["small batches", "odd convolutions"])
+@pytest.mark.parametrize("name", ["small batches", "odd convolutions", "packed weights"])
 def test_kernels_for_eight_lanes_do_so_too(name):
     """Tiles of six rows do not divide an item's there, and taps outnumber the registers."""
     able = set(host.features().split(","))

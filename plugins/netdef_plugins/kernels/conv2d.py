@@ -21,7 +21,7 @@ from . import (
 )
 from . import plan as planning
 from .bands import correlate_band
-from .correlate import correlate_block
+from .correlate import correlate_block, pack_weights
 from .native import Task
 from .plan import End, Grid, Plan, correlation
 from .weights import add_shares, sum_channels, sum_share
@@ -31,9 +31,19 @@ Pass = Callable[..., None]  # of x, w, factor, bias and y; dy, w, None, None and
 
 
 def correlate(x, w, factor, bias, y, task: Task, plan: Plan) -> None:
-    """Runs the plan of a direct convolution, by blocks of pixels or by bands."""
+    """Runs a plan of a direct convolution, by blocks of pixels or by bands."""
     work = threads.scratch("work", plan.scratch)
     threads.run(task, plan.items, x, w, factor, bias, y, work, plan.table)
+
+
+def _correlate_blocks(x, w, factor, bias, y, plan: tuple[Plan, int, int]) -> None:
+    """Packs the weights if the plan says so, and convolves by blocks of pixels."""
+    blocks, items, floats = plan
+    if floats:
+        packed = threads.scratch("weights", floats)
+        threads.run(pack_weights, items, w, packed, blocks.table)
+        w = packed
+    correlate(x, w, factor, bias, y, correlate_block, blocks)
 
 
 def _taps(kernel: Pair, pad: Pair, dilation: Pair) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -80,7 +90,7 @@ def _forward(shape, weights, given, stride, pad, dilation, groups, end, count) -
         plan = few_plan.forward(n, groups, c // groups, rows, (h, w), out, kernel, pad, dilation, count)
         return partial(few.forward, groups=groups, relu=end.relu, plan=plan)
     plan = correlation(n, groups, c // groups, rows, (h, w), out, grid, c // groups * taps, taps, end)
-    return partial(correlate, task=correlate_block, plan=plan)
+    return partial(_correlate_blocks, plan=plan)
 
 
 def forward(x, w, b, y, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1,
@@ -156,7 +166,7 @@ def _backward(shape, weights, given, stride, pad, dilation, groups, count) -> Pa
         plan = band_plan.correlation(n, groups, m // groups, channels, (oh, ow), grid, taps, channels * taps)
         return partial(correlate, task=correlate_band, plan=plan)
     plan = correlation(n, groups, m // groups, channels, (oh, ow), image, grid, taps, channels * taps)
-    return partial(correlate, task=correlate_block, plan=plan)
+    return partial(_correlate_blocks, plan=plan)
 
 
 def backward(dy, w, dx, stride: Pair = (1, 1), pad: Pair = (0, 0), dilation: Pair = (1, 1), group: int = 1) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .gather import clear, find_runs, merge_row, pack_panels, pad_channels, rows_met
 from .native import fields, helper, task, unpack
 from .simd import ONE, VL, ZERO, fma, greater, integers, load, shift, splat, store_first
-from .tile import MR, NR, listed_tile, own, thin_listed_tile
+from .tile import MR, NR, listed_tile, own, packed_tile, thin_listed_tile, thin_packed_tile
 
 
 class Geometry(NamedTuple):
@@ -40,6 +40,7 @@ class Geometry(NamedTuple):
     size: int  # pixels in a block
     blocks: int
     part: int  # tiles of rows in an item
+    packed: int  # 1: the weights come as pack_weights leaves them
     some: int  # channels packed at a time
     lines_at: int  # where the lines of corners, the packed pixels, the results and the padded copy begin in the scratch
     b_at: int
@@ -68,9 +69,36 @@ def list_taps(g, table, lines):
 
 
 @helper
-def multiply(g, w, b, k, pixels, tile0, tiles, table, lines, c, more):
+def place_packed(g, table, c0, corner, tile):
+    """Where a tile's packed weights of `some` channels from c0 on begin: [c0, corner, tile, line, MR]."""
+    count, before, channels = table[g.taps + 2 * corner], table[g.taps + 2 * corner + 1], min(g.some, g.channels - c0)
+    return (g.tiles * (c0 * g.used + channels * before) + tile * channels * count) * MR
+
+
+@task
+def pack_weights(job, item, thread):
+    """One tile of rows of one group, side by side as its products need them: read where they lie they are some lines
+    of memory for each step, far apart, and again for each block. The last row stands in for those past it."""
+    w, packed, table = unpack(job, "aan")
+    g = geometry(table)
+    table, group, tile, size = shift(table, len(g)), item // g.tiles, item % g.tiles, g.channels * g.used
+    source, out = shift(w, group * g.rows * size), shift(packed, group * g.tiles * MR * size)
+    for c0 in range(0, g.channels, g.some):
+        for corner in range(g.step_h * g.step_w):
+            at, count = shift(out, place_packed(g, table, c0, corner, tile)), table[g.taps + 2 * corner]
+            known = shift(table, g.taps + 2 * (g.step_h * g.step_w + table[g.taps + 2 * corner + 1]))
+            for c in range(c0, min(c0 + g.some, g.channels)):
+                for t in range(count):
+                    seen = shift(source, c * g.along + known[2 * t])
+                    for i in range(MR):
+                        at[((c - c0) * count + t) * MR + i] = seen[min(tile * MR + i, g.rows - 1) * g.across]
+
+
+@helper
+def multiply(g, w, c0, b, k, pixels, tile0, tiles, table, lines, c):
     """Adds the products of all tiles of rows with all panels to c[corner, tile, panel, MR, NR], for the channels from
-    w on that make the panels k deep; the first ones set them."""
+    c0 on that make the panels k deep; the first ones set them."""
+    more, begun = c0 > 0, shift(w, c0 * g.along)
     panels = (pixels + NR - 1) // NR
     rows = shift(lines, 2 * g.some * g.used)
     for m in range(tiles):
@@ -78,17 +106,22 @@ def multiply(g, w, b, k, pixels, tile0, tiles, table, lines, c, more):
             rows[i] = min((tile0 + m) * MR + i, g.rows - 1) * g.across
         for corner in range(g.step_h * g.step_w):
             count, before = table[g.taps + 2 * corner], table[g.taps + 2 * corner + 1]
-            places = shift(lines, g.some * before)
+            places, a = shift(lines, g.some * before), shift(w, place_packed(g, table, c0, corner, tile0 + m))
             for p in range(panels):
                 at = shift(c, ((corner * tiles + m) * panels + p) * MR * NR)
                 if count == 0:
                     clear(at, MR * NR, ZERO)
                     continue
                 source, taps, depth = shift(b, p * k * NR), shift(places, g.some * g.used), k // g.taps * count
-                if pixels - p * NR > VL:
-                    listed_tile(w, rows, places, source, taps, at, depth, more)
+                thin = pixels - p * NR <= VL
+                if g.packed and thin:
+                    thin_packed_tile(a, source, taps, at, depth, more)
+                elif g.packed:
+                    packed_tile(a, source, taps, at, depth, more)
+                elif not thin:
+                    listed_tile(begun, rows, places, source, taps, at, depth, more)
                 else:
-                    thin_listed_tile(w, rows, places, source, taps, at, depth, more)
+                    thin_listed_tile(begun, rows, places, source, taps, at, depth, more)
 
 
 @helper
@@ -182,12 +215,12 @@ def correlate_block(job, item, thread):
     work = shift(work, thread * g.work)
     runs, lines, b, c = integers(work), integers(shift(work, g.lines_at)), shift(work, g.b_at), shift(work, g.c_at)
     x = shift(x, group * g.channels * g.height * g.width)
-    w = shift(w, group * g.rows * g.channels * g.used)
+    w = shift(w, group * (g.tiles * MR if g.packed else g.rows) * g.channels * g.used)
     count, begin, end = locate(g, first, last, runs)
     list_taps(g, table, lines)
     for c0 in range(0, g.channels, g.some):
         k = gather(g, x, c0, first // (g.qh * g.qw), begin, end, work, table, runs, count)
-        multiply(g, shift(w, c0 * g.along), b, k, last - first, tile0, tiles, table, lines, c, c0 > 0)
+        multiply(g, w, c0, b, k, last - first, tile0, tiles, table, lines, c)
     count, y = locate_results(g, first, last, runs), shift(y, row0 * g.oh * g.ow)
     rows = min(tiles * MR, g.rows - tile0 * MR)
     if g.step_h == 1 and g.step_w == 1:

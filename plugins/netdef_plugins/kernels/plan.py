@@ -15,6 +15,8 @@ DEPTH = 512
 # Floats that nobody uses between what two threads do.
 GAP = 16 * 1024
 ITEMS_PER_THREAD = 4
+# Weights are packed for as many pixels at least, and no more of them, as they take memory meanwhile.
+PIXELS, WEIGHTS = 384, 8 * 1024 * 1024
 
 
 class Grid(NamedTuple):
@@ -87,9 +89,10 @@ def block_size(pixels: int, groups: int, depth: int, tiles: int, most: int, per_
 
 
 def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], out: tuple[int, int],
-                grid: Grid, across: int, along: int, end: End = PLAIN) -> Plan:  # fmt: skip
+                grid: Grid, across: int, along: int, end: End = PLAIN) -> tuple[Plan, int, int]:  # fmt: skip
     """The plan of one correlate pass over x[batch, groups * channels, *image] into y[batch, groups * rows, *out];
-    `across` and `along` are the strides of rows and channels in the weights."""
+    `across` and `along` are the strides of rows and channels in the weights. Then the items that pack these before, and
+    the floats they take (0 where they are read where they lie)."""
     (height, width), taps, tiles = image, len(grid.dh), -(-rows // MR)
     seen = grid.seen or (tuple((t, t) for t in range(taps)),)
     corners, used = len(seen), sum(map(len, seen))
@@ -111,17 +114,20 @@ def correlation(batch: int, groups: int, channels: int, rows: int, image: tuple[
     padded_at = c_at + corners * part * MR * size
     copy = 0 if plain else some * copied_rows(size, grid, tall, spread_h + 1) * phases * pitch
     work = apart(padded_at + copy)
+    floats = groups * tiles * MR * channels * used
+    packed = batch * grid.qh * grid.qw >= PIXELS and floats <= WEIGHTS
     geometry = Geometry(
         batch=batch, groups=groups, channels=channels, height=height, width=width, rows=rows, across=across,
         along=along, tiles=tiles, taps=taps, qh=grid.qh, qw=grid.qw, sh=grid.sh, sw=grid.sw, oh=out[0], ow=out[1],
         step_h=grid.step_h, step_w=grid.step_w, used=used, plain=plain, tall=tall, top=min(grid.dh),
-        left=min(grid.dw), phases=phases, pitch=pitch, size=size, blocks=blocks, part=part, some=some,
-        lines_at=lines_at, b_at=b_at, c_at=c_at, padded_at=padded_at, work=work, **end._asdict(),
+        left=min(grid.dw), phases=phases, pitch=pitch, size=size, blocks=blocks, part=part, packed=packed,
+        some=some, lines_at=lines_at, b_at=b_at, c_at=c_at, padded_at=padded_at, work=work, **end._asdict(),
     )  # fmt: skip
     known = [n for k, one in enumerate(seen) for n in (len(one), sum(map(len, seen[:k])))]
     offsets = tap_offsets(grid, plain, width, phases, pitch)
     table = np.array([*geometry, *offsets, *known, *(place for one in seen for tap in one for place in tap)], np.int64)
-    return Plan(table, blocks * groups * -(-tiles // part), scratch(work))
+    plan = Plan(table, blocks * groups * -(-tiles // part), scratch(work))
+    return plan, groups * tiles, floats if packed else 0
 
 
 # Shares of the pixels that are summed apart where there are few weights: fixed, so that no thread count shows in a sum.

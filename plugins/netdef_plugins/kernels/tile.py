@@ -122,6 +122,14 @@ def make_tile(mr, nv):
 tile = make_tile(MR, NV)
 
 
+def _panel_rows(bld, b, nv):
+    """The first vectors of a row of a panel, while those of a later one are asked for."""
+    places = [vector_at(bld, b, ir.Constant(I64, v * VL)) for v in range(nv)]
+    for v in range(nv):
+        prefetch(bld, bld.gep(b, [ir.Constant(I64, AHEAD * NR + v * VL)]))
+    return [bld.load(p, align=4) for p in places]
+
+
 def _make_gathered(nv, place):
     """A tile that reads MR rows in place, at the offsets `rows` and, step by step, `at` from x; `place` gives where the
     vectors of a step are from (bld, b, lines, index). Rows of C are NR floats; the first nv * VL of each are met."""
@@ -134,9 +142,7 @@ def _make_gathered(nv, place):
             bases = [bld.gep(x, [bld.load(bld.gep(rows, [ir.Constant(I64, i)]))]) for i in range(MR)]
             loop = Loop(bld, k, zeros(MR * nv))
             offset, bk = bld.load(bld.gep(at, [loop.index])), place(bld, b, lines, loop.index)
-            for v in range(nv):
-                prefetch(bld, bld.gep(bk, [ir.Constant(I64, AHEAD * NR + v * VL)]))
-            vectors = [bld.load(vector_at(bld, bk, ir.Constant(I64, v * VL)), align=4) for v in range(nv)]
+            vectors = _panel_rows(bld, bk, nv)
             sums = loop.end(multiply_add(bld, [bld.gep(p, [offset]) for p in bases], vectors, loop.carried))
             put(bld, sums, c, ir.Constant(I64, NR), nv, accumulate)
             return context.get_dummy_value()
@@ -157,8 +163,29 @@ def make_listed_tile(nv):
     return _make_gathered(nv, lambda bld, b, lines, index: bld.gep(b, [bld.load(bld.gep(lines, [index]))]))
 
 
+def make_packed_tile(nv):
+    """C (+)= A^T B with A of k x MR packed, and the rows of B listed; of C as of the gathered tiles."""
+
+    @intrinsic
+    def tile(typingctx, a, b, lines, c, k, accumulate):
+        def codegen(context, bld, signature, args):
+            a, b, lines, c, k, accumulate = args
+            loop = Loop(bld, k, zeros(MR * nv))
+            ak, bk = bld.gep(a, [_times(bld, loop.index, MR)]), bld.gep(b, [bld.load(bld.gep(lines, [loop.index]))])
+            rows = _panel_rows(bld, bk, nv)
+            scalars = [bld.gep(ak, [ir.Constant(I64, i)]) for i in range(MR)]
+            put(bld, loop.end(multiply_add(bld, scalars, rows, loop.carried)), c, ir.Constant(I64, NR), nv, accumulate)
+            return context.get_dummy_value()
+
+        lines = types.CPointer(types.int64)
+        return types.void(pointer, pointer, lines, pointer, types.intp, types.boolean), codegen
+
+    return tile
+
+
 gather_tile, thin_gather_tile = make_gather_tile(NV), make_gather_tile(1)
 listed_tile, thin_listed_tile = make_listed_tile(NV), make_listed_tile(1)
+packed_tile, thin_packed_tile = make_packed_tile(NV), make_packed_tile(1)
 
 
 def prefetch(bld, p, written=0, near=3):
