@@ -44,6 +44,8 @@ POINTS = [
     ((1, 20, 29, 31), (33, 20, 1, 1), (2, 2), (0, 0), (1, 1), 1),
     ((9, 5, 57, 64), (10, 5, 1, 1), (1, 2), (0, 0), (1, 1), 1),
     ((2, 12, 30, 70), (18, 4, 1, 1), (4, 3), (0, 0), (1, 1), 3),
+    ((3, 78, 13, 15), (130, 39, 1, 1), (1, 1), (0, 0), (1, 1), 2),
+    ((2, 70, 29, 33), (150, 70, 1, 1), (2, 2), (0, 0), (1, 1), 1),
 ]
 # One tap, and few channels or outputs: blocks of an image that end within a vector, and of several images, the last of
 # fewer; tiles with lines and rows that do not exist; parts of the wider side, and groups.
@@ -361,15 +363,21 @@ def test_packing_or_not_gives_the_same_numbers(case, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("case", PACKED, ids=str)
-def test_weights_packed_or_not_give_the_same_numbers(case, monkeypatch):
+# The tasks that pack weights in a pass forward and one backward.
+WHO = [(case, (conv2d.pack_weights, conv2d.pack_weights)) for case in PACKED]
+WHO += [(case, (pointwise.pack_columns,)) for case in POINTS[-2:]]
+
+
+@pytest.mark.parametrize(("case", "tasks"), WHO, ids=str)
+def test_weights_packed_or_not_give_the_same_numbers(case, tasks, monkeypatch):
     results, real, ran = [], threads.run, []
     monkeypatch.setattr(threads, "run", lambda task, *rest, **how: (ran.append(task), real(task, *rest, **how)))
     for pixels in (1, 1 << 40):
         monkeypatch.setattr(planning, "PIXELS", pixels)
         forget()
         results.append(run(case, *data(case), relu=True))
-        assert ran.count(conv2d.pack_weights) == (2 if pixels == 1 else 0)
+        packers = [task for task in ran if task in (conv2d.pack_weights, pointwise.pack_columns)]
+        assert packers == (list(tasks) if pixels == 1 else [])
         ran.clear()
     forget()
     for a, b in zip(*results, strict=True):

@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from . import plan as planning
 from . import threads
 from .native import fields, helper, task, unpack
 from .plan import ITEMS_PER_THREAD, PLAIN, End, Plan, apart, round_up, scratch
@@ -17,6 +18,8 @@ from .tile import MR, NR, NV, Loop, multiply_add, prefetch, zeros
 
 # Floats of the input that all rows meet before the next are read: they stay in a second-level cache.
 RUN = 32 * 1024
+# Weights that a first-level cache holds, however they lie.
+CLOSE = 4 * 1024
 # Weights that no second-level cache holds, and pixels of images that are cut into many runs then.
 MANY, LARGE = 1024 * 1024, 1024
 pointer = types.CPointer(types.float32)
@@ -34,7 +37,9 @@ class Geometry(NamedTuple):
     blocks: int  # of an image
     part: int  # tiles of rows in an item
     run: int  # pixels that all rows meet before the next are read
-    across: int  # floats from the weights of a row to those of the next, and of a channel
+    every: int  # floats of a group's weights; from those of a tile of rows to the next's, of a row, and of a channel
+    apart: int
+    across: int
     along: int
     height: int  # of the images that are met, or of the results if back, `sh` and `sw` pixels apart
     width: int
@@ -155,7 +160,7 @@ def multiply_block(g, x, w, factor, bias, y, tile0, end, first, last):
         far, pieces = shift(x, run + g.run), g.run // NR
         for m in range(tile0, end):
             row, rows = m * MR, min(MR, g.rows - m * MR)
-            a, f, b = shift(w, row * d), shift(factor, row), shift(bias, row)
+            a, f, b = shift(w, m * g.apart), shift(factor, row), shift(bias, row)
             for q in range(run, min(run + g.run, last), NR):
                 n, source, out, begun = min(NR, last - q), shift(x, q), shift(y, row * g.plane + q), (q - run) // NR * k
                 if m == tile0 and run + g.run < last:
@@ -166,6 +171,20 @@ def multiply_block(g, x, w, factor, bias, y, tile0, end, first, last):
                     edge_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
                 else:
                     thin_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
+
+
+@task
+def pack_columns(job, item, thread):
+    """A tile of rows of w[groups * channels, rows], side by side: where they lie, each channel's are a line of memory
+    for themselves, and many fall on one place of the first cache."""
+    w, packed, table = unpack(job, "aan")
+    g = geometry(table)
+    group, tile = item // g.tiles, item % g.tiles
+    source, out = shift(w, group * g.channels * g.rows + tile * MR), shift(packed, item * g.apart)
+    rows = min(MR, g.rows - tile * MR)
+    for k in range(g.channels):
+        for i in range(rows):
+            out[k * MR + i] = source[k * g.rows + i]
 
 
 @task
@@ -188,7 +207,7 @@ def multiply_image(job, item, thread):
         for c in range(k):
             take_rows(shift(x, c * whole), shift(source, c * g.plane), first // g.qw, (last - 1) // g.qw + 1,
                       g.height, g.width, g.plane // g.qw, g.qw, g.sh, g.sw)  # fmt: skip
-    w, factor, bias = shift(w, group * g.rows * k), shift(factor, group * g.rows), shift(bias, group * g.rows)
+    w, factor, bias = shift(w, group * g.every), shift(factor, group * g.rows), shift(bias, group * g.rows)
     multiply_block(g, source, w, factor, bias, target, tile0, end, first, last)
     if stepped and g.back:
         for m in range(tile0 * MR, min(end * MR, g.rows)):
@@ -210,26 +229,43 @@ def suits(kernel, pad, stride, batch: int, channels: int, rows: int, out: tuple[
     return kernel == (1, 1) and pad == (0, 0) and pays(batch, channels, rows, out[0] * out[1])
 
 
+def _weights(groups: int, channels: int, rows: int, pixels: int, backward: bool) -> tuple[int, int, int, int, int]:
+    """Where weights lie, as Geometry's every, apart, across and along; and the floats they take if they are packed."""
+    if not backward:
+        return rows * channels, MR * channels, channels, 1, 0
+    size = round_up(rows, MR) * channels
+    if pixels < planning.PIXELS or not CLOSE < size * groups <= planning.WEIGHTS:
+        return rows * channels, MR, 1, rows, 0
+    return size, MR * channels, 1, MR, groups * size
+
+
 def plan(batch: int, groups: int, channels: int, rows: int, image: tuple[int, int], grid: tuple[int, int],
-         stride: tuple[int, int], backward: bool, end: End = PLAIN) -> Plan:  # fmt: skip
+         stride: tuple[int, int], backward: bool, end: End = PLAIN) -> tuple[Plan, int, int]:  # fmt: skip
     """The plan of w[groups * rows, channels], or w[groups * channels, rows] if backward, times the matrices
     x[batch, groups * channels, *grid]: every stride-th pixel of each image, of x or if backward of y; the others of y
-    get zero."""
+    get zero. Then the items that pack the weights before, and the floats they take (0 where they are read where they
+    lie)."""
     tiles, wanted, images, plane = -(-rows // MR), ITEMS_PER_THREAD * threads.count(), batch * groups, grid[0] * grid[1]
     stepped = stride != (1, 1)
     size = round_up(-(-plane // -(-wanted // images)), grid[1] if stepped else NR)
     blocks = -(-plane // size)
     part = -(-tiles // -(-wanted // (blocks * images)))
     run = max(NR, min(round_up(size, NR), RUN // channels // NR * NR))
-    across, along = (1, rows) if backward else (channels, 1)
+    every, between, across, along, packed = _weights(groups, channels, rows, batch * plane, backward)
     work = apart((rows if backward else channels) * plane) if stepped else 0
     table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
-                     part=part, run=run, across=across, along=along, height=image[0], width=image[1], qw=grid[1],
-                     sh=stride[0], sw=stride[1], back=backward, work=work, **end._asdict())  # fmt: skip
-    return Plan(np.array(table, np.int64), images * blocks * -(-tiles // part), scratch(work) if stepped else 0)
+                     part=part, run=run, every=every, apart=between, across=across, along=along, height=image[0],
+                     width=image[1], qw=grid[1], sh=stride[0], sw=stride[1], back=backward, work=work,
+                     **end._asdict())  # fmt: skip
+    items = images * blocks * -(-tiles // part)
+    return Plan(np.array(table, np.int64), items, scratch(work) if stepped else 0), groups * tiles, packed
 
 
-def multiply(x, w, factor, bias, y, plan: Plan) -> None:
+def multiply(x, w, factor, bias, y, plan: tuple[Plan, int, int]) -> None:
     """Runs the plan."""
-    work = threads.scratch("work", plan.scratch)
-    threads.run(multiply_image, plan.items, x, w, factor, bias, y, work, plan.table)
+    (table, items, floats), packs, packed = plan
+    if packed:
+        kept = threads.scratch("weights", packed)
+        threads.run(pack_columns, packs, w, kept, table)
+        w = kept
+    threads.run(multiply_image, items, x, w, factor, bias, y, threads.scratch("work", floats), table)
