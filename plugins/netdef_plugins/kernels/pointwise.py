@@ -19,7 +19,9 @@ from .tile import MR, NR, NV, Loop, multiply_add, prefetch, zeros
 # Floats of the input that all rows meet before the next are read: they stay in a second-level cache.
 RUN = 32 * 1024
 # Weights that a first-level cache holds, however they lie.
-CLOSE = 4 * 1024
+CLOSE = 8 * 1024
+# Rows of pixels that are asked for before they are met, where all of a tile are more than that.
+SOON = 12
 # Weights that no second-level cache holds, and pixels of images that are cut into many runs then.
 MANY, LARGE = 1024 * 1024, 1024
 pointer = types.CPointer(types.float32)
@@ -37,6 +39,7 @@ class Geometry(NamedTuple):
     blocks: int  # of an image
     part: int  # tiles of rows in an item
     run: int  # pixels that all rows meet before the next are read
+    soon: int  # floats from pixels to those that come nearer meanwhile
     every: int  # floats of a group's weights; from those of a tile of rows to the next's, of a row, and of a channel
     apart: int
     across: int
@@ -78,24 +81,35 @@ def put_row(bld, sums, ends, row, c, plane, rows, masks):
         masked_store(bld, bld.gep(out, [ir.Constant(I64, v * VL)]), value, mask)
 
 
-def _fetch(bld, far, piece, pieces, plane):
-    """Asks for what NR pixels of a later run are read from, row after row: memory is slow to jump between rows."""
-    row, place = bld.udiv(piece, pieces), bld.urem(piece, pieces)
-    source = bld.gep(far, [bld.add(bld.mul(row, plane), bld.mul(place, ir.Constant(I64, NR)))])
+def _begin_fetch(bld, far, begun, pieces, plane):
+    """Where a piece of NR pixels of a later run lies, and which it is of its row."""
+    row, place = bld.udiv(begun, pieces), bld.urem(begun, pieces)
+    return [bld.gep(far, [bld.add(bld.mul(row, plane), bld.mul(place, ir.Constant(I64, NR)))]), place]
+
+
+def _fetch(bld, piece, place, pieces, plane):
+    """Asks for a piece, and moves on to the next, row after row: memory is slow to jump between rows."""
     for v in range(NV):
-        prefetch(bld, bld.gep(source, [ir.Constant(I64, v * VL)]), near=2)
+        prefetch(bld, bld.gep(piece, [ir.Constant(I64, v * VL)]), near=2)
+    place = bld.add(place, ir.Constant(I64, 1))
+    ended, beside = bld.icmp_signed("==", place, pieces), bld.gep(piece, [ir.Constant(I64, NR)])
+    below = bld.gep(beside, [bld.sub(plane, bld.mul(pieces, ir.Constant(I64, NR)))])
+    return [bld.select(ended, below, beside), bld.select(ended, ir.Constant(I64, 0), place)]
 
 
-def _sums(bld, rows, along, b, plane, k, masks, fetch):
-    """The products of rows of weights, `along` floats apart, with the pixels at b, whose next come nearer."""
-    loop = Loop(bld, k, zeros(MR * len(masks)))
-    fetch(loop.index)
+def _sums(bld, rows, along, b, plane, soon, k, masks, begun, fetch):
+    """The products of rows of weights, `along` floats apart, with the pixels at b, while those `soon` floats on come
+    nearer; what is fetched from afar goes on from `begun`."""
+    several = MR * len(masks)
+    loop = Loop(bld, k, zeros(several) + begun)
+    begun = fetch(*loop.carried[several:])
     at, bk = bld.mul(loop.index, along), bld.gep(b, [bld.mul(plane, loop.index)])
-    vectors = []
+    vectors, later = [], bld.gep(bk, [soon])
     for v, mask in enumerate(masks):
-        prefetch(bld, bld.gep(bk, [ir.Constant(I64, (len(masks) + v + 1) * VL - 1)]))  # no line is missed in between
+        prefetch(bld, bld.gep(later, [ir.Constant(I64, (v + 1) * VL - 1)]))  # no line is missed in between
         vectors.append(masked_load(bld, bld.gep(bk, [ir.Constant(I64, v * VL)]), mask))
-    return loop.end(multiply_add(bld, [bld.gep(row, [at]) for row in rows], vectors, loop.carried))
+    sums = multiply_add(bld, [bld.gep(row, [at]) for row in rows], vectors, loop.carried[:several])
+    return loop.end(sums + begun)[:several]
 
 
 def row_places(bld, p, across, rows, count):
@@ -111,7 +125,7 @@ def row_places(bld, p, across, rows, count):
 def _make(nv, whole, ahead=False):
     @intrinsic
     def tile(
-        typingctx, w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n, far, begun, pieces
+        ctx, w, across, along, b, plane, soon, k, c, factor, scaled, bias, biased, relu, rows, n, far, begun, pieces
     ):
         """C[rows, n] = W B and what becomes of it: the rows of W `across` floats apart, its columns `along`, the rows
         of B and C `plane`. If ahead, meanwhile k pieces of the rows from `far` on come nearer, from piece `begun` on,
@@ -121,24 +135,25 @@ def _make(nv, whole, ahead=False):
         """
 
         def codegen(context, bld, signature, args):
-            w, across, along, b, plane, k, c, factor, scaled, bias, biased, relu, rows, n, far, begun, pieces = args
+            w, across, along, b, plane, soon, k, c, *ends, rows, n, far, begun, pieces = args
+            factor, scaled, bias, biased, relu = ends
             all_lanes, masks = ir.Constant(I64, VL), []
             for v in range(nv):
                 masks.append(first_lanes(bld, all_lanes if whole else bld.sub(n, ir.Constant(I64, v * VL))))
             known = ir.Constant(I64, MR) if whole else rows
 
-            def fetch(i):
-                if ahead:
-                    _fetch(bld, far, bld.add(begun, i), pieces, plane)
+            def fetch(*at):
+                return _fetch(bld, *at, pieces, plane) if ahead else []
 
-            sums = _sums(bld, row_places(bld, w, across, known, MR), along, b, plane, k, masks, fetch)
+            begun = _begin_fetch(bld, far, begun, pieces, plane) if ahead else []
+            sums = _sums(bld, row_places(bld, w, across, known, MR), along, b, plane, soon, k, masks, begun, fetch)
             ends = factor, truth(bld, scaled), bias, truth(bld, biased), truth(bld, relu)
             for i in range(MR):
                 put_row(bld, sums[i * nv : (i + 1) * nv], ends, ir.Constant(I64, i), c, plane, known, masks)
             return context.get_dummy_value()
 
         p, i = pointer, types.intp
-        return types.void(p, i, i, p, i, i, p, p, i, p, i, i, i, i, p, i, i), codegen
+        return types.void(p, i, i, p, i, i, i, p, p, i, p, i, i, i, i, p, i, i), codegen
 
     return tile
 
@@ -155,7 +170,7 @@ first_tile = _make(NV, False, True)
 def multiply_block(g, x, w, factor, bias, y, tile0, end, first, last):
     """The pixels first .. last - 1 of an image meet the tiles of rows tile0 .. end - 1; the first of these brings the
     next run nearer."""
-    k, s, r, d, e = g.channels, g.scaled, g.relu, g.across, g.along
+    k, s, r, d, e, i = g.channels, g.scaled, g.relu, g.across, g.along, g.soon
     for run in range(first, last, g.run):
         far, pieces = shift(x, run + g.run), g.run // NR
         for m in range(tile0, end):
@@ -164,13 +179,13 @@ def multiply_block(g, x, w, factor, bias, y, tile0, end, first, last):
             for q in range(run, min(run + g.run, last), NR):
                 n, source, out, begun = min(NR, last - q), shift(x, q), shift(y, row * g.plane + q), (q - run) // NR * k
                 if m == tile0 and run + g.run < last:
-                    first_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
+                    first_tile(a, d, e, source, g.plane, i, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
                 elif n == NR and rows == MR:
-                    whole_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
+                    whole_tile(a, d, e, source, g.plane, i, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
                 elif n > VL:
-                    edge_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
+                    edge_tile(a, d, e, source, g.plane, i, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
                 else:
-                    thin_tile(a, d, e, source, g.plane, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
+                    thin_tile(a, d, e, source, g.plane, i, k, out, f, s, b, g.biased, r, rows, n, far, begun, pieces)
 
 
 @task
@@ -253,9 +268,10 @@ def plan(batch: int, groups: int, channels: int, rows: int, image: tuple[int, in
     run = max(NR, min(round_up(size, NR), RUN // channels // NR * NR))
     every, between, across, along, packed = _weights(groups, channels, rows, batch * plane, backward)
     work = apart((rows if backward else channels) * plane) if stepped else 0
+    soon = NR if channels * NR <= CLOSE else SOON * plane
     table = Geometry(groups=groups, channels=channels, rows=rows, plane=plane, tiles=tiles, size=size, blocks=blocks,
-                     part=part, run=run, every=every, apart=between, across=across, along=along, height=image[0],
-                     width=image[1], qw=grid[1], sh=stride[0], sw=stride[1], back=backward, work=work,
+                     part=part, run=run, soon=soon, every=every, apart=between, across=across, along=along,
+                     height=image[0], width=image[1], qw=grid[1], sh=stride[0], sw=stride[1], back=backward, work=work,
                      **end._asdict())  # fmt: skip
     items = images * blocks * -(-tiles // part)
     return Plan(np.array(table, np.int64), items, scratch(work) if stepped else 0), groups * tiles, packed
